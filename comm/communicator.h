@@ -1,0 +1,166 @@
+// Communicator: ranks that move arrays between each other. One interface, many backends (comm/local, comm/shm, ...).
+//
+// Every rank of a communicator must start the same operations in the same order with matching counts and dtypes; a
+// mismatch is a CommError that names both sides on every rank, never a hang. One thread of a rank uses a communicator at
+// a time. Arrays must be contiguous. Operations complete in the order in which they were started.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "trireme/comm/work.h"
+#include "trireme/core/array/array.h"
+#include "trireme/core/base/batch_split.h"
+#include "trireme/core/base/lane_tree.h"
+
+namespace trireme::comm {
+
+enum class ReduceOp : std::uint8_t { sum, product, min, max };
+
+struct OpOptions {
+  std::string_view name = {};             // appears in errors and in the flight recorder; copied
+  std::chrono::milliseconds timeout{0};   // 0: the communicator's default
+};
+
+// A partial sum: the values of one node of the lane tree.
+struct Part {
+  Subtree subtree;
+  Array array;
+};
+
+// Which parts every rank brings to a canonical reduction; the same on all ranks. Made once and reused.
+struct ReductionLayout {
+  std::int64_t leaves = 1;
+  std::vector<std::vector<Subtree>> parts_of_rank;  // [rank]: left to right, absent ones left out
+  std::vector<Addition> plan;                       // over all parts in rank order; see reduction_plan()
+
+  static std::shared_ptr<const ReductionLayout> make(const BatchSplit& split, int world_size);
+};
+
+enum class OpKind : std::uint8_t {
+  all_reduce,
+  all_reduce_parts,
+  reduce_scatter,
+  reduce_scatter_parts,
+  all_gather,
+  all_to_all,
+  broadcast,
+  send,
+  recv,
+  barrier,
+};
+std::string_view name_of(OpKind kind);
+
+// One operation as a backend receives it, already checked against its contract on this rank.
+struct Operation {
+  OpKind kind = OpKind::barrier;
+  Array input;
+  Array output;                                   // all_reduce, broadcast: the same array as input
+  ReduceOp op = ReduceOp::sum;
+  int peer = -1;                                  // root, source or destination
+  int tag = 0;
+  std::vector<Part> parts;
+  std::shared_ptr<const ReductionLayout> layout;
+  std::vector<std::int64_t> offsets;              // reduce_scatter_parts, all_gather with uneven pieces: size + 1 entries
+  std::string name;
+  std::uint64_t sequence = 0;
+  std::chrono::milliseconds timeout{0};
+};
+
+class FlightRecorder;
+
+class Communicator {
+ public:
+  virtual ~Communicator();
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  virtual std::string_view backend() const = 0;  // "local", "shm", ...: what really carries the bytes
+
+  // array[i] = op over ranks of array[i], on every rank. The order of combination is by rank, one fixed tree
+  // (lane_tree.h with one leaf a rank), so the bits are the same on every rank and backend.
+  Work all_reduce(const Array& array, ReduceOp op = ReduceOp::sum, OpOptions options = {});
+  // The canonical reduction: output = sum of all ranks' parts in the order of layout->plan, on every rank. `output` may be
+  // one of this rank's part arrays. The part arrays are scratch afterwards. A rank may bring no part. f32, f64.
+  Work all_reduce_parts(std::vector<Part> parts, std::shared_ptr<const ReductionLayout> layout, const Array& output,
+                        OpOptions options = {});
+  // output = this rank's piece of the element-wise reduction of `input`; input.count() == size * output.count().
+  Work reduce_scatter(const Array& input, const Array& output, ReduceOp op = ReduceOp::sum, OpOptions options = {});
+  // As all_reduce_parts, but rank r only gets elements [offsets[r], offsets[r + 1]) in its `output`.
+  Work reduce_scatter_parts(std::vector<Part> parts, std::shared_ptr<const ReductionLayout> layout,
+                            std::vector<std::int64_t> offsets, const Array& output, OpOptions options = {});
+  // output = the inputs of all ranks, in rank order; output.count() == size * input.count(). input may be its own slot of
+  // output (in place).
+  Work all_gather(const Array& input, const Array& output, OpOptions options = {});
+  // As above with pieces of different sizes: rank r brings offsets[r + 1] - offsets[r] elements. Pieces may be empty.
+  Work all_gather_v(const Array& input, const Array& output, std::vector<std::int64_t> offsets, OpOptions options = {});
+  // Piece s of `input` goes to rank s, where it becomes piece rank() of output. Counts divide by size().
+  Work all_to_all(const Array& input, const Array& output, OpOptions options = {});
+  // array of rank `root` to all.
+  Work broadcast(const Array& array, int root, OpOptions options = {});
+  // Point to point, matched by (source, destination, tag) in order. Not collective: takes no place in the order of
+  // collectives, and must be waited for in an order that both sides can reach.
+  Work send(const Array& array, int destination, int tag = 0, OpOptions options = {});
+  Work recv(const Array& array, int source, int tag = 0, OpOptions options = {});
+  Work barrier(OpOptions options = {});
+
+  // Collective: ranks with the same colour form a new communicator, ordered by (key, rank). A negative colour: none.
+  virtual std::shared_ptr<Communicator> split(int colour, int key) = 0;
+  // Ends the communicator on this rank and tells the peers: every waiting and later operation on any rank raises
+  // CommError with this reason. Never blocks. Any thread.
+  virtual void abort(std::string_view reason) = 0;
+  // An array that collectives can reach without a copy (shared memory); an ordinary one where there is no such thing.
+  virtual Array allocate(const Shape& shape, DType dtype) = 0;
+
+  // Bytes that this rank has sent to or read from other ranks so far, and the time it has spent waiting in wait().
+  virtual std::uint64_t bytes_moved() const = 0;
+  std::chrono::nanoseconds time_waiting() const { return time_waiting_; }
+
+  std::chrono::milliseconds default_timeout() const { return default_timeout_; }
+  void set_default_timeout(std::chrono::milliseconds timeout) { default_timeout_ = timeout; }
+  FlightRecorder& recorder() { return *recorder_; }
+
+ protected:
+  Communicator(int rank, int size);
+  // Starts the operation. `operation.sequence` and the deadline are set; arguments were checked on this rank.
+  virtual std::shared_ptr<WorkState> start(Operation operation) = 0;
+  void add_waiting(std::chrono::nanoseconds time) { time_waiting_ += time; }
+
+ private:
+  Work submit(Operation operation, const OpOptions& options);
+
+  int rank_;
+  int size_;
+  std::uint64_t next_sequence_ = 0;
+  std::chrono::milliseconds default_timeout_{60000};
+  std::chrono::nanoseconds time_waiting_{0};
+  std::unique_ptr<FlightRecorder> recorder_;
+};
+
+// The world of a program: a handle that is passed by value. Converts to the plain data that core/data wants.
+class World {
+ public:
+  World(std::shared_ptr<Communicator> communicator, std::int64_t default_lanes)
+      : communicator_(std::move(communicator)), default_lanes_(default_lanes) {}
+
+  int rank() const { return communicator_->rank(); }
+  int size() const { return communicator_->size(); }
+  std::int64_t default_lanes() const { return default_lanes_; }
+  Communicator* operator->() const { return communicator_.get(); }
+  const std::shared_ptr<Communicator>& communicator() const { return communicator_; }
+  operator RankLayout() const { return {rank(), size(), default_lanes_}; }  // NOLINT(google-explicit-constructor)
+
+ private:
+  std::shared_ptr<Communicator> communicator_;
+  std::int64_t default_lanes_;
+};
+
+}  // namespace trireme::comm

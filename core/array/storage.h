@@ -1,0 +1,71 @@
+// Storage: one reference-counted block of bytes under any number of Arrays.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <utility>
+
+#include "trireme/core/base/device.h"
+
+namespace trireme {
+
+class StorageRef;
+
+class alignas(64) Storage {
+ public:
+  // A block of the arena; contents undefined.
+  static StorageRef allocate(std::size_t bytes);
+  // Memory that someone else made (shared memory, a mapped file): `release` runs when the last Array is gone.
+  static StorageRef adopt(void* data, std::size_t bytes, std::function<void()> release, Device device = {});
+
+  std::byte* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+  Device device() const { return device_; }
+  // True while exactly one Array refers to it: an op that consumes it may write in place.
+  bool unique() const { return references_.load(std::memory_order_acquire) == 1; }
+
+ private:
+  friend class StorageRef;
+  Storage() = default;
+  ~Storage() = default;
+  void destroy() noexcept;
+
+  std::atomic<unsigned> references_{1};
+  Device device_;
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+  std::size_t block_bytes_ = 0;                    // of the arena block that holds this header (and the data)
+  std::function<void()>* release_ = nullptr;       // only for adopted memory
+};
+
+// Shared ownership of a Storage; null when default-made. Copying is one atomic increment.
+class StorageRef {
+ public:
+  StorageRef() = default;
+  explicit StorageRef(Storage* owned) : storage_(owned) {}
+  StorageRef(const StorageRef& other) : storage_(other.storage_) {
+    if (storage_ != nullptr) {
+      storage_->references_.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  StorageRef(StorageRef&& other) noexcept : storage_(std::exchange(other.storage_, nullptr)) {}
+  StorageRef& operator=(StorageRef other) noexcept {
+    std::swap(storage_, other.storage_);
+    return *this;
+  }
+  ~StorageRef() {
+    if (storage_ != nullptr && storage_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      storage_->destroy();
+    }
+  }
+
+  Storage* get() const { return storage_; }
+  Storage* operator->() const { return storage_; }
+  explicit operator bool() const { return storage_ != nullptr; }
+
+ private:
+  Storage* storage_ = nullptr;
+};
+
+}  // namespace trireme

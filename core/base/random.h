@@ -1,0 +1,44 @@
+// Counter-based random numbers: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+//
+// A number is a pure function of (key, counter), so any element of any parameter or dropout mask can be made on any rank
+// at any time, in any order, with the same bits. Nothing here depends on rank, thread or time.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace trireme {
+
+using PhiloxBlock = std::array<std::uint32_t, 4>;
+
+// Ten rounds on the 128-bit counter under the 64-bit key.
+PhiloxBlock philox(std::uint64_t key, std::uint64_t counter_low, std::uint64_t counter_high);
+
+// A stream of numbers indexed by element; two streams with different (seed, purpose) are independent.
+class RandomStream {
+ public:
+  // `purpose` says what the numbers are for: a parameter's name, "dropout transformer.h.0 2", "sampler epoch 3".
+  RandomStream(std::uint64_t seed, std::string_view purpose);
+  RandomStream(std::uint64_t seed, std::string_view purpose, std::uint64_t step, std::uint64_t lane);
+
+  std::uint64_t bits(std::uint64_t index) const;   // 64 random bits
+  double uniform(std::uint64_t index) const;       // in [0, 1), 53 bits
+  double normal(std::uint64_t index) const;        // mean 0, standard deviation 1 (Box-Muller)
+  std::uint64_t below(std::uint64_t index, std::uint64_t bound) const;  // in [0, bound), bound > 0
+
+  // Elements first .. first + out.size() of uniform floats in [0, 1) with 24 bits, and of normal floats.
+  void fill_uniform(std::uint64_t first, std::span<float> out) const;
+  void fill_normal(std::uint64_t first, std::span<float> out) const;
+
+ private:
+  std::uint64_t key_;
+  std::uint64_t stream_;
+};
+
+// A bijection of [0, count): position -> item, a pure function of the stream, in O(1) memory and expected O(1) time
+// (a four-round Feistel network over Philox, walked until it lands inside the range).
+std::uint64_t permute(const RandomStream& stream, std::uint64_t position, std::uint64_t count);
+
+}  // namespace trireme

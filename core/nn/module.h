@@ -1,0 +1,106 @@
+// Module: a named tree of parameters and the forward pass over them.
+//
+// A module is a handle: copying one shares its parameters, as copying a Tensor does. Parameters exist as shapes with a
+// rule for their first values until initialize() (or strategy.prepare()) gives them storage, so a model may be larger
+// than this process's memory until it is sharded.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "trireme/core/autograd/tensor.h"
+
+namespace trireme::nn {
+
+// How a parameter begins: a pure function of (seed, parameter name, element), so any slice can be made anywhere.
+struct Init {
+  enum class Kind : std::uint8_t { constant, normal, uniform } kind = Kind::constant;
+  double a = 0;  // constant: the value; normal: the mean; uniform: the lower bound
+  double b = 0;  // normal: the standard deviation; uniform: the upper bound
+
+  static Init constant(double value) { return {Kind::constant, value, 0}; }
+  static Init normal(double mean, double deviation) { return {Kind::normal, mean, deviation}; }
+  static Init uniform(double low, double high) { return {Kind::uniform, low, high}; }
+
+  // Writes elements [first, first + out.count()) of the parameter `name` (row-major order) into `out` (f32).
+  void fill(std::uint64_t seed, std::string_view name, std::int64_t first, const Array& out) const;
+};
+
+struct NamedParameter {
+  std::string name;  // "transformer.h.0.attn.c_attn.weight"
+  Tensor tensor;     // a leaf; deferred until initialized
+  Init init;
+  bool sparse = false;  // an embedding table with lazy row updates
+};
+
+// State that is not trained (running statistics). Always materialized.
+struct NamedBuffer {
+  std::string name;
+  Array array;
+};
+
+class Module {
+ public:
+  Module() : state_(std::make_shared<State>()) {}
+  virtual ~Module() = default;
+  Module(const Module&) = default;
+  Module& operator=(const Module&) = default;
+
+  // Raises Error for modules that take something else than one tensor; those have a forward of their own.
+  virtual Tensor forward(const Tensor& input);
+  Tensor operator()(const Tensor& input) { return forward(input); }
+
+  // All parameters, children first to last, names joined by dots. A parameter registered twice (tied) appears once, under
+  // its first name.
+  std::vector<NamedParameter> parameters() const;
+  std::vector<NamedBuffer> buffers() const;
+  // Direct children in order of registration, with their names: the units of sharding and the graph of summaries.
+  std::vector<std::pair<std::string, std::shared_ptr<Module>>> children() const;
+
+  // Gives every parameter that has no values yet its first ones.
+  void initialize(std::uint64_t seed);
+  // Switches dropout and batch statistics between training (the default) and evaluation, in this module and below.
+  void train(bool on = true);
+  bool training() const { return state_->training; }
+
+ protected:
+  Tensor add_parameter(std::string name, const Shape& shape, Init init, DType dtype = DType::f32, bool sparse = false);
+  // Registers the same leaf under a second name (weight tying); it is initialized and saved under the first.
+  void tie_parameter(std::string name, const Tensor& tensor);
+  Array add_buffer(std::string name, Array array);
+  std::shared_ptr<Module> add_child(std::string name, std::shared_ptr<Module> child);
+
+ private:
+  struct State {
+    bool training = true;
+    std::vector<NamedParameter> parameters;
+    std::vector<NamedBuffer> buffers;
+    std::vector<std::pair<std::string, std::shared_ptr<Module>>> children;
+  };
+  void collect(const std::string& prefix, std::vector<NamedParameter>& parameters, std::vector<NamedBuffer>& buffers) const;
+
+  std::shared_ptr<State> state_;
+};
+
+// A child module that is called like a function: nn::Child<nn::Linear> fc = add("fc", nn::Linear(4, 2)); ... fc(x).
+template <class M>
+class Child {
+ public:
+  Child() = default;
+  explicit Child(std::shared_ptr<M> module) : module_(std::move(module)) {}
+  template <class... Args>
+  auto operator()(Args&&... args) const {
+    return (*module_)(std::forward<Args>(args)...);
+  }
+  M* operator->() const { return module_.get(); }
+  M& operator*() const { return *module_; }
+
+ private:
+  std::shared_ptr<M> module_;
+};
+
+}  // namespace trireme::nn

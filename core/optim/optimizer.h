@@ -1,0 +1,59 @@
+// Optimizer: how parameters move. Works on flat slices of any parameter, so a strategy may give a rank all of a
+// parameter, some rows of it, or nothing; the arithmetic of an element never depends on the slice it lies in.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "trireme/core/array/array.h"
+
+namespace trireme::optim {
+
+// One piece of one parameter that this rank updates.
+struct Slot {
+  std::string name;           // the parameter's
+  Shape shape;                // of the whole parameter: rules by dims look here
+  std::int64_t first = 0;     // the piece's first element within the whole, row-major
+  bool sparse = false;        // rows that no gradient touched are left alone (lazy updates)
+  Array value;                // flat, contiguous: updated in place
+  std::vector<Array> state;   // flat, as long as value; one for each of state_names(); made by attach()
+};
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+
+  // What is kept for every element: AdamW {"exp_avg", "exp_avg_sq"}. For checkpoints and memory plans.
+  virtual std::vector<std::string> state_names() const = 0;
+
+  // Takes over the slots (replacing earlier ones) and makes their state where a slot brings none (zeros).
+  void attach(std::vector<Slot> slots);
+  std::vector<Slot>& slots() { return slots_; }
+
+  // Updates every slot: gradients[i] is flat and as long as slots()[i].value, or undefined (no gradient: left alone).
+  // Each gradient is multiplied by `gradient_scale` (clipping) on the way. Counts one step.
+  void update(const std::vector<Array>& gradients, double gradient_scale = 1.0);
+
+  double learning_rate() const { return learning_rate_; }
+  void set_learning_rate(double value) { learning_rate_ = value; }
+  // Finished updates; AdamW's bias correction depends on it. Saved and restored by checkpoints.
+  std::int64_t steps() const { return steps_; }
+  void set_steps(std::int64_t steps) { steps_ = steps; }
+
+  // For a lone process without a strategy: all of these parameters, and their tensors' gradients.
+  // (A strategy's prepare() calls attach() itself.)
+  void zero_grad();
+
+ protected:
+  explicit Optimizer(double learning_rate) : learning_rate_(learning_rate) {}
+  virtual void update_slot(Slot& slot, const Array& gradient, double gradient_scale) = 0;
+
+ private:
+  double learning_rate_;
+  std::int64_t steps_ = 0;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace trireme::optim
