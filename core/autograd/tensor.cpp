@@ -1,7 +1,8 @@
 #include "trireme/core/autograd/tensor.h"
 
 #include <algorithm>
-#include <queue>
+
+#include "trireme/core/autograd/step_owner.h"
 
 namespace trireme {
 
@@ -203,7 +204,9 @@ void Tensor::backward(const Array& gradient) const {
 
 void Tensor::backward() const {
   require(count() == 1, "backward: {} given, a scalar expected; pass a gradient for other shapes", describe(array()));
-  backward(Array::full(shape(), step_context().root_gradient, dtype()));
+  StepOwner* owner = step_context().owner;
+  const double root = owner == nullptr ? 1.0 : owner->begin_backward(array(), weight(), weight_depends_on_data());
+  backward(Array::full(shape(), root, dtype()));
 }
 
 }  // namespace trireme

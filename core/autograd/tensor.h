@@ -45,7 +45,7 @@ class Tensor {
   LeafNode& leaf_node() const;
   const NodeRef& node() const;
 
-  // Computes the gradients of all leaves of a scalar; starts with step_context().root_gradient (1 without a strategy).
+  // Computes the gradients of all leaves of a scalar; starts with 1, or with the loss's weight that the strategy says.
   // Frees the tape. Raises Error if the tensor has no history or was already walked.
   void backward() const;
   // As above for any shape, starting with the given gradient.

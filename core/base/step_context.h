@@ -10,14 +10,8 @@
 
 namespace trireme {
 
-// What a strategy does for a step in which this rank has no items (an epoch's short last batch).
-class IdleStep {
- public:
-  virtual void run_idle_step() = 0;
-
- protected:
-  ~IdleStep() = default;
-};
+// Who owns the steps of this thread: a strategy. See core/autograd/step_owner.h.
+class StepOwner;
 
 struct StepContext {
   std::uint64_t seed = 0;
@@ -26,10 +20,8 @@ struct StepContext {
   std::int64_t leaf = 0;          // the leaf of the lane tree that runs now
   std::int64_t leaf_items = 0;    // items of this leaf's micro-batch
   bool last_leaf_of_rank = true;  // after this leaf's backward, strategy.step() reduces and updates
-  // The gradient with which Tensor::backward() starts at a loss, set by the strategy: leaf weight / global weight.
-  double root_gradient = 1.0;
   bool recording = true;          // false: ops do not record a tape (NoGrad)
-  IdleStep* idle = nullptr;       // called by the Loader in steps that give this rank nothing; set by the strategy
+  StepOwner* owner = nullptr;     // weights losses and takes gradients; null: a program without a strategy
 };
 
 // The calling thread's context, for reading, and for Loader and strategy to write.

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,8 +28,9 @@ class Optimizer {
   // What is kept for every element: AdamW {"exp_avg", "exp_avg_sq"}. For checkpoints and memory plans.
   virtual std::vector<std::string> state_names() const = 0;
 
-  // Takes over the slots (replacing earlier ones) and makes their state where a slot brings none (zeros).
-  void attach(std::vector<Slot> slots);
+  // Takes over the slots (replacing earlier ones) and makes their state where a slot brings none (zeros). A strategy's
+  // prepare() calls this, and says how the gradients of the same parameters are cleared.
+  void attach(std::vector<Slot> slots, std::function<void()> clear_gradients = {});
   std::vector<Slot>& slots() { return slots_; }
 
   // Updates every slot: gradients[i] is flat and as long as slots()[i].value, or undefined (no gradient: left alone).
@@ -42,9 +43,12 @@ class Optimizer {
   std::int64_t steps() const { return steps_; }
   void set_steps(std::int64_t steps) { steps_ = steps; }
 
-  // For a lone process without a strategy: all of these parameters, and their tensors' gradients.
-  // (A strategy's prepare() calls attach() itself.)
-  void zero_grad();
+  // Clears the gradients of the parameters.
+  void zero_grad() {
+    if (clear_gradients_) {
+      clear_gradients_();
+    }
+  }
 
  protected:
   explicit Optimizer(double learning_rate) : learning_rate_(learning_rate) {}
@@ -54,6 +58,7 @@ class Optimizer {
   double learning_rate_;
   std::int64_t steps_ = 0;
   std::vector<Slot> slots_;
+  std::function<void()> clear_gradients_;
 };
 
 }  // namespace trireme::optim

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
 #include <vector>
+
+#include "trireme/core/autograd/step_owner.h"
 
 namespace trireme {
 namespace {
@@ -101,12 +104,23 @@ TEST(Tensor, LeafBufferReceivesTheGradientAndTheHookRunsOnceAfterTheLastContribu
   EXPECT_EQ(calls, 1);
 }
 
-TEST(Tensor, RootGradientComesFromTheStepContext) {
+struct QuarterOwner final : StepOwner {
+  double begin_backward(const Array& loss, double weight, bool) override {
+    seen = {loss.item(), weight};
+    return 0.25;
+  }
+  void run_idle_step() override {}
+  std::pair<double, double> seen;
+};
+
+TEST(Tensor, TheOwnerOfTheStepIsToldTheLossAndSaysWhereTheWalkStarts) {
+  QuarterOwner owner;
   Tensor x = scalar_leaf(2);
-  step_context().root_gradient = 0.25;
-  scale(x, 2).backward();
-  step_context().root_gradient = 1.0;
+  step_context().owner = &owner;
+  scale(x, 2).set_weight(12, false).backward();
+  step_context().owner = nullptr;
   EXPECT_EQ(x.grad().item(), 0.5);
+  EXPECT_EQ(owner.seen, (std::pair<double, double>{4.0, 12.0}));
 }
 
 TEST(Tensor, AChainOfAHundredThousandOpsNeitherOverflowsNorLeaks) {

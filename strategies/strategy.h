@@ -1,0 +1,69 @@
+// Strategy: when ranks communicate. The training loop is the same text for every strategy (docs/architecture.md).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "trireme/checkpoint/state.h"
+#include "trireme/comm/communicator.h"
+#include "trireme/core/autograd/step_owner.h"
+#include "trireme/core/nn/module.h"
+#include "trireme/core/optim/optimizer.h"
+
+namespace trireme::strategies {
+
+// What the last finished step was, the same on every rank.
+struct StepReport {
+  std::int64_t step = -1;
+  double loss = 0;                         // sum of losses / sum of weights over the global batch
+  double weight = 0;                       // terms in that mean (tokens, examples)
+  double grad_norm = 0;                    // global, before clipping
+  std::chrono::nanoseconds comm_time{0};   // this rank waited for others
+};
+
+class Strategy : public StepOwner {
+ public:
+  virtual ~Strategy() = default;
+
+  // Makes the model and the optimizer ready to train on all ranks: initializes parameters that have no values (seed),
+  // checks that all ranks have the same parameters, places them, and attaches the optimizer. Collective; once.
+  // Model and optimizer must outlive the strategy.
+  virtual void prepare(nn::Module& model, optim::Optimizer& optimizer) = 0;
+  // Call after each backward(). False until the rank's last lane of the step; then reduces, clips and updates, and
+  // returns true. Collective when it returns true. Raises CommError when a peer is lost.
+  virtual bool step() = 0;
+  // Every later step() scales gradients so that their global norm is at most `max_norm`: by min(1, max_norm / (norm +
+  // 1e-6)). 0 turns clipping off (the norm is still reported).
+  virtual void clip_grad_norm(double max_norm) = 0;
+  // Named tensors of model, buffers and optimizer that this rank holds, as views: reading shows the present values,
+  // writing them is how a checkpoint is loaded.
+  virtual std::vector<checkpoint::StateTensor> state() = 0;
+  // The whole model on every rank, in name order, for export and params_hash. Collective for sharded strategies.
+  virtual std::vector<nn::NamedParameter> full_parameters() = 0;
+  virtual std::string_view name() const = 0;
+  virtual const StepReport& report() const = 0;
+  virtual comm::Communicator& communicator() = 0;
+
+  // While it lives, backward() only accumulates in place and step() must not be called: gradient accumulation by hand
+  // (the Loader's `accumulate` option does it with world-size-independent bits).
+  class NoSync {
+   public:
+    explicit NoSync(bool& flag) : flag_(flag) { flag_ = true; }
+    ~NoSync() { flag_ = false; }
+    NoSync(const NoSync&) = delete;
+    NoSync& operator=(const NoSync&) = delete;
+
+   private:
+    bool& flag_;
+  };
+  virtual NoSync no_sync() = 0;
+};
+
+// XXH3-64 over all parameters in name order: name, dtype, shape, little-endian bytes. 16 hex digits.
+std::string params_hash(std::vector<nn::NamedParameter> parameters);
+
+}  // namespace trireme::strategies
