@@ -5,6 +5,7 @@
 // than this process's memory until it is sharded.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -37,10 +38,36 @@ struct NamedParameter {
   bool sparse = false;  // an embedding table with lazy row updates
 };
 
+// What a forward pass saw of a running statistic, until the strategy has taken it: running statistics move once a step,
+// from the mean over all lanes, so that they are the same for every world size.
+struct Observation {
+  Array value;          // same shape as the buffer; written by forward() in training
+  bool fresh = false;   // set by forward(), cleared by whoever has taken the value
+  double momentum = 0;  // buffer = (1 - momentum) * buffer + momentum * mean over lanes
+};
+
 // State that is not trained (running statistics). Always materialized.
 struct NamedBuffer {
   std::string name;
   Array array;
+  std::shared_ptr<Observation> observation;  // null: a constant buffer
+};
+
+// A child module that is called like a function: nn::Child<nn::Linear> fc = add("fc", nn::Linear(4, 2)); ... fc(x).
+template <class M>
+class Child {
+ public:
+  Child() = default;
+  explicit Child(std::shared_ptr<M> module) : module_(std::move(module)) {}
+  template <class... Args>
+  auto operator()(Args&&... args) const {
+    return (*module_)(std::forward<Args>(args)...);
+  }
+  M* operator->() const { return module_.get(); }
+  M& operator*() const { return *module_; }
+
+ private:
+  std::shared_ptr<M> module_;
 };
 
 class Module {
@@ -71,8 +98,14 @@ class Module {
   Tensor add_parameter(std::string name, const Shape& shape, Init init, DType dtype = DType::f32, bool sparse = false);
   // Registers the same leaf under a second name (weight tying); it is initialized and saved under the first.
   void tie_parameter(std::string name, const Tensor& tensor);
-  Array add_buffer(std::string name, Array array);
-  std::shared_ptr<Module> add_child(std::string name, std::shared_ptr<Module> child);
+  NamedBuffer add_buffer(std::string name, Array array, double momentum = 0);  // momentum > 0: with an observation
+  template <std::derived_from<Module> M>
+  Child<M> add(std::string name, M module) {
+    auto child = std::make_shared<M>(std::move(module));
+    add_child(std::move(name), child);
+    return Child<M>(std::move(child));
+  }
+  void add_child(std::string name, std::shared_ptr<Module> child);
 
  private:
   struct State {
@@ -84,23 +117,6 @@ class Module {
   void collect(const std::string& prefix, std::vector<NamedParameter>& parameters, std::vector<NamedBuffer>& buffers) const;
 
   std::shared_ptr<State> state_;
-};
-
-// A child module that is called like a function: nn::Child<nn::Linear> fc = add("fc", nn::Linear(4, 2)); ... fc(x).
-template <class M>
-class Child {
- public:
-  Child() = default;
-  explicit Child(std::shared_ptr<M> module) : module_(std::move(module)) {}
-  template <class... Args>
-  auto operator()(Args&&... args) const {
-    return (*module_)(std::forward<Args>(args)...);
-  }
-  M* operator->() const { return module_.get(); }
-  M& operator*() const { return *module_; }
-
- private:
-  std::shared_ptr<M> module_;
 };
 
 }  // namespace trireme::nn
