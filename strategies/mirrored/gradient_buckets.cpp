@@ -75,30 +75,33 @@ void GradientBuckets::allocate_buffers(int depth) {
   }
 }
 
-void GradientBuckets::begin_leaf(const LeafPlace& place) {
+void GradientBuckets::open_leaf(const LeafPlace& place) {
   allocate_buffers(std::max(place.depth, 1));
   height_ = place.height;
   merges_ = place.merges;
   reduce_ = place.last;
   layout_ = place.layout;
   parts_ = place.parts;
-  next_to_start_ = 0;
-  in_leaf_ = true;
-  for (std::size_t b = 0; b < buckets_.size(); ++b) {
-    flights_[b] = {static_cast<int>(buckets_[b].entries.size()), false};
-  }
   const auto& views = views_[static_cast<std::size_t>(height_)];
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     LeafNode& leaf = *parameters_[i].leaf->as_leaf();
     leaf.clear();
     leaf.set_buffer(views[i]);
-    arrived_[i] = false;
   }
 }
 
+void GradientBuckets::close_leaf() {
+  next_to_start_ = 0;
+  in_leaf_ = true;
+  for (std::size_t b = 0; b < buckets_.size(); ++b) {
+    flights_[b] = {static_cast<int>(buckets_[b].entries.size()), false};
+  }
+  arrived_.assign(parameters_.size(), false);
+}
+
 void GradientBuckets::on_ready(std::size_t parameter) {
-  if (!in_leaf_ || arrived_[parameter]) {
-    return;  // backward outside a step (no_sync accumulates; a second backward adds to what is there)
+  if (!in_leaf_) {
+    return;  // under no_sync() gradients only accumulate
   }
   arrived_[parameter] = true;
   if (record_order_) {

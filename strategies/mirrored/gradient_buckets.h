@@ -43,8 +43,10 @@ class GradientBuckets {
   GradientBuckets(const GradientBuckets&) = delete;
   GradientBuckets& operator=(const GradientBuckets&) = delete;
 
-  // A leaf is about to run.
-  void begin_leaf(const LeafPlace& place);
+  // A leaf is about to run: its gradients will be written to the place, replacing what was shown before.
+  void open_leaf(const LeafPlace& place);
+  // The leaf's last (or only) backward pass is about to run: buckets fill up, are added, and are reduced if place.last.
+  void close_leaf();
   // The leaf's backward is over: parameters that got no gradient count as zero in this leaf. used[i] tells which got one.
   void end_leaf(std::vector<bool>& used);
   // This rank has no leaf in the step: takes part in every bucket's reduction without parts.
