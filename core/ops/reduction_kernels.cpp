@@ -28,7 +28,7 @@ struct Sum {
 struct Max {  // once NaN, always NaN
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE V operator()(D, V most, V v) const {
-    return hn::IfThenElse(hn::Or(hn::Lt(most, v), hn::Ne(v, v)), v, most);
+    return hn::IfThenElse(hn::Or(hn::Lt(most, v), hn::IsNaN(v)), v, most);
   }
 };
 
