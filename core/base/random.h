@@ -32,6 +32,10 @@ class RandomStream {
   void fill_uniform(std::uint64_t first, std::span<float> out) const;
   void fill_normal(std::uint64_t first, std::span<float> out) const;
 
+  // Key and upper half of the counter, for kernels that make many blocks at once; the lower half is theirs.
+  std::uint64_t key() const { return key_; }
+  std::uint64_t stream() const { return stream_; }
+
  private:
   std::uint64_t key_;
   std::uint64_t stream_;
