@@ -54,5 +54,6 @@ def describe(python):
                 if line.startswith("model name")), platform.machine())
     flags = Path("/proc/cpuinfo").read_text()
     isa = "AVX-512" if " avx512f" in flags else "AVX2" if " avx2" in flags else "baseline"
-    return [f"date {date.today()}", f"machine {cpu}, {os.cpu_count()} cores, {isa}, Linux {platform.release()}",
+    return [f"date {date.today()}",
+            f"machine {cpu}, {os.cpu_count()} cores, {isa}, Linux {platform.release()}",
             f"PyTorch {torch_version(python)}", f"load before the start {os.getloadavg()[0]:.2f}"]
