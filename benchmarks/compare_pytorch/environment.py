@@ -41,7 +41,7 @@ def find_python():
 
 
 def find_tcmalloc():
-    for folder in ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib"):
+    for folder in ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"):
         for name in TCMALLOC:
             if (path := Path(folder) / name).exists():
                 return str(path)

@@ -99,7 +99,7 @@ def compare(ours, theirs, pairs, folder, tolerance):
             losses[key], done[key] = run(ours if key == "ours" else theirs, folder / f"{key}.jsonl")
         difference, steps = largest_difference(losses["ours"], losses["theirs"])
         if difference > tolerance:
-            raise Failed(f"losses differ by {difference:.2e} relative in {steps} steps, at most {tolerance:.0e} expected")
+            raise Failed(f"losses differ by {difference:.2e} relative; at most {tolerance:.0e} expected")
         result.ours.append(rate(done["ours"]))
         result.theirs.append(rate(done["theirs"]))
         print(f"    pair {pair + 1}: {result.ours[-1]:.1f} against {result.theirs[-1]:.1f}, losses within "
