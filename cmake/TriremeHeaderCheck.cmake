@@ -2,7 +2,7 @@
 # scripts/check_house builds it.
 file(GLOB_RECURSE trireme_all_headers CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}"
      core/*.h comm/*.h sharding/*.h cluster/*.h strategies/*.h checkpoint/*.h training/*.h launcher/*.h)
-list(FILTER trireme_all_headers EXCLUDE REGEX "-inl\\.h$")
+list(FILTER trireme_all_headers EXCLUDE REGEX "${TRIREME_SOURCE_PARTS}")
 set(trireme_header_sources "")
 foreach(header IN LISTS trireme_all_headers)
   string(REPLACE "/" "_" name "${header}")

@@ -6,7 +6,7 @@ install(TARGETS trireme EXPORT TriremeTargets ARCHIVE DESTINATION "${CMAKE_INSTA
 foreach(folder core comm sharding cluster strategies checkpoint training)
   if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}")
     install(DIRECTORY ${folder} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/trireme"
-            FILES_MATCHING PATTERN "*.h" PATTERN "*-inl.h" EXCLUDE)
+            FILES_MATCHING PATTERN "*.h" REGEX "${TRIREME_SOURCE_PARTS}" EXCLUDE)
   endif()
 endforeach()
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/umbrella/trireme/trireme.h"

@@ -1,7 +1,7 @@
 """Who may include whom: folders include what is below them, third-party headers stay in .cpp files of their owner."""
 import re
 
-from tree import Finding, LIBRARY
+from tree import Finding, LIBRARY, SOURCE_PARTS
 
 # Lower number = lower floor (docs/architecture.md). Folders on one floor do not include each other.
 FLOORS = {"core/base": 0, "core/array": 1, "core/autograd": 2, "core/ops": 3, "core/nn": 4, "core/optim": 4,
@@ -13,7 +13,7 @@ FOLDERS = sorted(FLOORS, key=len, reverse=True)
 OWNERS = {
     r"dnnl": ("core/ops",),
     r"hwy/": ("core",),
-    r"xxhash": ("core", "checkpoint", "comm", "training"),
+    r"xxhash": ("core", "checkpoint", "comm", "strategies", "training"),
     r"spdlog/": ("core/base",),
     r"nlohmann/": ("checkpoint", "comm", "training", "launcher"),
     r"google/protobuf|.*\.pb\.h": ("checkpoint", "comm", "cluster", "launcher"),
@@ -70,7 +70,7 @@ def check_third_party(tree):
             if not name.startswith(tuple(o + "/" for o in owners)):
                 found.append(Finding(f"{name}:{number}", f"includes <{path}>, which belongs to {', '.join(owners)}",
                                      "call that folder's interface instead"))
-            elif name.endswith(".h") and not name.endswith("-inl.h"):
+            elif name.endswith(".h") and not name.endswith(SOURCE_PARTS):
                 found.append(Finding(f"{name}:{number}", f"a header includes <{path}>", "include it in the .cpp file"))
     return found
 
@@ -80,6 +80,6 @@ def check_style_of_includes(tree):
     found = []
     for name in tree.cpp(under=LIBRARY + ("launcher/",)):
         for number, quote, path in includes(tree, name):
-            if quote == '"' and not path.startswith("trireme/") and not path.endswith((".pb.h",)):
+            if quote == '"' and not path.startswith(("trireme/", "hwy/")) and not path.endswith(".pb.h"):
                 found.append(Finding(f"{name}:{number}", f'includes "{path}"', 'write "trireme/FOLDER/file.h"'))
     return found

@@ -6,6 +6,8 @@ from pathlib import Path
 LIBRARY = ("core/", "comm/", "sharding/", "cluster/", "strategies/", "checkpoint/", "training/")
 PROGRAMS = ("launcher/", "examples/", "benchmarks/", "tests/")
 CPP = (".h", ".cpp", ".cu")
+# Headers that are parts of vector kernels' sources: compiled once for each instruction set, never alone, not installed.
+SOURCE_PARTS = ("-inl.h", "core/base/simd.h")
 BINARY = (".png", ".jpg", ".gz", ".bin", ".safetensors", ".ubyte")
 
 
