@@ -65,7 +65,11 @@ def check_links(tree):
     found = []
     for name in tree.names(".md"):
         folder = name.rsplit("/", 1)[0] + "/" if "/" in name else ""
+        in_code = False
         for number, line in tree.lines(name):
+            in_code ^= line.startswith("```")
+            if in_code:
+                continue
             for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", line):
                 if not (tree.root / folder / target).exists():
                     found.append(Finding(f"{name}:{number}", f"links to {target}, which is not there", "mend the link"))
