@@ -1,7 +1,7 @@
 // Counter-based random numbers: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 //
-// A number is a pure function of (key, counter), so any element of any parameter or dropout mask can be made on any rank
-// at any time, in any order, with the same bits. Nothing here depends on rank, thread or time.
+// A number is a pure function of (key, counter), so any element of any parameter or dropout mask can be made on any
+// rank at any time, in any order, with the same bits. Nothing here depends on rank, thread or time.
 #pragma once
 
 #include <array>
@@ -23,14 +23,18 @@ class RandomStream {
   RandomStream(std::uint64_t seed, std::string_view purpose);
   RandomStream(std::uint64_t seed, std::string_view purpose, std::uint64_t step, std::uint64_t lane);
 
-  std::uint64_t bits(std::uint64_t index) const;   // 64 random bits
-  double uniform(std::uint64_t index) const;       // in [0, 1), 53 bits
-  double normal(std::uint64_t index) const;        // mean 0, standard deviation 1 (Box-Muller)
+  std::uint64_t bits(std::uint64_t index) const;                        // 64 random bits
+  double uniform(std::uint64_t index) const;                            // in [0, 1), 53 bits
+  double normal(std::uint64_t index) const;                             // mean 0, standard deviation 1 (Box-Muller)
   std::uint64_t below(std::uint64_t index, std::uint64_t bound) const;  // in [0, bound), bound > 0
 
   // Elements first .. first + out.size() of uniform floats in [0, 1) with 24 bits, and of normal floats.
   void fill_uniform(std::uint64_t first, std::span<float> out) const;
   void fill_normal(std::uint64_t first, std::span<float> out) const;
+
+  // Key and upper half of the counter, for kernels that make many blocks at once; the lower half is theirs.
+  std::uint64_t key() const { return key_; }
+  std::uint64_t stream() const { return stream_; }
 
  private:
   std::uint64_t key_;
