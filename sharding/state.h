@@ -1,4 +1,4 @@
-// What a checkpoint holds, as plain data between strategies and files.
+// What a rank holds of a run, as plain data: strategies fill it in, checkpoints carry it to files and back.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 #include "trireme/core/array/array.h"
 
-namespace trireme::checkpoint {
+namespace trireme::sharding {
 
 // What this rank holds of one named tensor: rows [row_begin, row_begin + rows.size(0)) of `global_shape` (dim 0).
 // A mirrored rank holds all rows; a sharded one its own. Scalars have shape {} and count as one row.
@@ -33,4 +33,4 @@ struct TrainingPosition {
   std::map<std::string, std::string> extra;  // program options that must not change, as text
 };
 
-}  // namespace trireme::checkpoint
+}  // namespace trireme::sharding
