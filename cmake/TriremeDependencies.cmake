@@ -6,6 +6,7 @@ find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(Protobuf REQUIRED)
+find_package(CLI11 REQUIRED)
 
 # Debian's dnnl package file needs OpenCL headers that nothing here uses, so the library is looked up directly.
 find_path(TRIREME_DNNL_INCLUDE dnnl.hpp REQUIRED)
@@ -18,7 +19,7 @@ find_library(TRIREME_XXHASH_LIBRARY xxhash REQUIRED)
 add_library(trireme_third_party INTERFACE)
 target_include_directories(trireme_third_party SYSTEM INTERFACE "${TRIREME_DNNL_INCLUDE}" "${TRIREME_HWY_INCLUDE}"
                            "${TRIREME_XXHASH_INCLUDE}")
-target_link_libraries(trireme_third_party INTERFACE spdlog::spdlog nlohmann_json::nlohmann_json protobuf::libprotobuf
+target_link_libraries(trireme_third_party INTERFACE spdlog::spdlog nlohmann_json::nlohmann_json CLI11::CLI11 protobuf::libprotobuf
                       "${TRIREME_DNNL_LIBRARY}" "${TRIREME_HWY_LIBRARY}" "${TRIREME_XXHASH_LIBRARY}")
 
 # Compiles .proto files beside their owners: checkpoint/manifest.proto -> "checkpoint/manifest.pb.h" for that .cpp only.

@@ -1,5 +1,5 @@
-// Options that the contract of the programs names and this version does not have: they are understood, so that using one
-// gives a clear error instead of "unknown option", and never silence.
+// Options that the contract of the programs names and this version does not have: they are understood, so that using
+// one gives a clear error instead of "unknown option", and never silence.
 #pragma once
 
 #include <span>

@@ -28,16 +28,16 @@ struct StepMetrics {
 
 struct EpochMetrics {
   std::int64_t epoch = 0;
-  std::int64_t steps = 0;       // finished so far
-  double accuracy = 0;          // share of the test set that was right
+  std::int64_t steps = 0;  // finished so far
+  double accuracy = 0;     // share of the test set that was right
   std::int64_t test_items = 0;
 };
 
 struct DoneMetrics {
   std::int64_t steps = 0;
-  std::string params_hash;
+  std::string params_hash = {};
   double items_per_second = 0;  // median, see median_rate()
-  std::string_view backend;
+  std::string_view backend = {};
   std::uint64_t comm_bytes = 0;
   std::int64_t peak_rss_bytes = 0;
 };

@@ -22,8 +22,8 @@ void check_writable_file(const char* option, const std::string& file) {
   std::error_code ignored;
   require_usage(!fs::is_directory(file, ignored), "{} {}: is a directory; give a file", option, file);
   const fs::path parent = fs::absolute(file, ignored).parent_path();
-  require_usage(fs::is_directory(parent, ignored), "{} {}: the directory {} does not exist; make it first", option, file,
-                parent.string());
+  require_usage(fs::is_directory(parent, ignored), "{} {}: the directory {} does not exist; make it first", option,
+                file, parent.string());
   const bool exists = fs::exists(file, ignored);
   require_usage(access(exists ? file.c_str() : parent.c_str(), W_OK) == 0, "{} {}: not writable by this user{}", option,
                 file, errno_text(errno));
@@ -53,10 +53,11 @@ void check_options(const ProgramOptions& options) {
                 "--ranks {} given without --backend local: ranks as threads need that backend; for processes use "
                 "trireme run --nproc-per-node {}",
                 options.ranks, options.ranks);
-  require_usage(options.backend != "local" || launched_world_size() == 1,
-                "--backend local: ranks are threads of one process, but a launcher started {} processes; use --backend shm, "
-                "or start the program alone",
-                launched_world_size());
+  require_usage(
+      options.backend != "local" || launched_world_size() == 1,
+      "--backend local: ranks are threads of one process, but a launcher started {} processes; use --backend shm, "
+      "or start the program alone",
+      launched_world_size());
   require_usage(options.timeout_seconds > 0, "--timeout: {} given, a number of seconds above 0 expected",
                 options.timeout_seconds);
   std::error_code ignored;
@@ -70,8 +71,8 @@ void check_options(const ProgramOptions& options) {
 
 void check_batch_split(const ProgramOptions& options, std::int64_t world_size, std::int64_t default_lanes) {
   const std::int64_t lanes = options.lanes_or(default_lanes);
-  require_usage(lanes >= world_size,
-                "--lanes {}: fewer lanes than ranks ({}); use --lanes {} or fewer ranks", lanes, world_size, world_size);
+  require_usage(lanes >= world_size, "--lanes {}: fewer lanes than ranks ({}); use --lanes {} or fewer ranks", lanes,
+                world_size, world_size);
   const std::int64_t leaves = lanes * options.accumulate;
   const std::int64_t nearest = (options.global_batch + leaves - 1) / leaves * leaves;
   require_usage(options.global_batch % leaves == 0,
@@ -91,12 +92,17 @@ std::chrono::seconds parse_duration(const std::string& text) {
     }
     valid = valid && number >= 0 && (c == 's' || c == 'm' || c == 'h' || c == 'd' || c == ':');
     clock = clock || c == ':';
-    total = c == ':' ? (total + number) * 60 : total + number * (c == 'd' ? 86400 : c == 'h' ? 3600 : c == 'm' ? 60 : 1);
+    total = c == ':' ? (total + number) * 60
+                     : total + number * (c == 'd'   ? 86400
+                                         : c == 'h' ? 3600
+                                         : c == 'm' ? 60
+                                                    : 1);
     number = -1;
   }
   valid = valid && (!clock || number >= 0);
   total += number < 0 ? 0 : number;
-  require_usage(valid && total > 0, "--time-limit: '{}' given, a duration as 90s, 15m, 2h30m or 01:30:00 expected", text);
+  require_usage(valid && total > 0, "--time-limit: '{}' given, a duration as 90s, 15m, 2h30m or 01:30:00 expected",
+                text);
   return std::chrono::seconds(total);
 }
 

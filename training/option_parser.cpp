@@ -1,7 +1,10 @@
 #include "trireme/training/option_parser.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <fstream>
 #include <limits>
@@ -16,11 +19,14 @@ namespace {
 // The same option twice: the last one counts, so that a script's defaults can be overridden at its end.
 CLI::Option* scalar(CLI::Option* option) { return option->capture_default_str()->take_last(); }
 
-CLI::Validator at_least(std::int64_t least) {
+// CLI11's own conversion turns numbers that are too large into the largest; this does not.
+template <class Number>
+CLI::Validator at_least(Number least) {
   return CLI::Validator(
       [least](std::string& text) {
-        std::int64_t value = 0;
-        if (!CLI::detail::lexical_cast(text, value)) {
+        Number value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (error != std::errc() || end != text.data() + text.size()) {
           return fmt::format("'{}' given, a whole number expected", text);
         }
         return value >= least ? std::string() : fmt::format("{} given, at least {} expected", value, least);
@@ -61,6 +67,7 @@ struct OptionParser::Impl {
       : app(std::string(purpose), std::string(program)), common(values) {
     app.get_formatter()->column_width(38);
     app.option_defaults()->always_capture_default(false);
+    app.allow_config_extras(false);
     app.set_help_flag("-h,--help", "show this and exit");
     app.set_version_flag("--version", "trireme 0.1.0");
     app.set_config("--config", "", "read options from FILE: one `name = value` a line, the same words as here")
@@ -106,7 +113,10 @@ struct OptionParser::Impl {
     whole(group, "--epochs", common.epochs, "passes over the data, instead of --steps")->excludes(steps);
     whole(group, "--global-batch", common.global_batch, 1, "samples of one step, over all ranks");
     whole(group, "--accumulate", common.accumulate, 1, "micro-batches into which each lane's share is cut");
-    scalar(app.add_option("--seed", common.seed, "initial values, order of the data, dropout"))->group(group);
+    scalar(app.add_option("--seed", common.seed, "initial values, order of the data, dropout"))
+        ->group(group)
+        ->type_name("S")
+        ->check(at_least(std::uint64_t{0}));
     word(group, "--order", common.order, {"shuffled", "sequential"}, "order of the samples");
     app.add_option_function<std::string>(
            "--time-limit", [this](const std::string& given) { common.time_limit = parse_duration(given); },
@@ -127,12 +137,15 @@ struct OptionParser::Impl {
 
   void add_ranks() {
     const char* group = "Ranks and machine";
-    word(group, "--strategy", common.strategy, {"mirrored", "fully_sharded", "parameter_server"}, "when ranks communicate");
+    word(group, "--strategy", common.strategy, {"mirrored", "fully_sharded", "parameter_server"},
+         "when ranks communicate");
     word(group, "--backend", common.backend, {"auto", "local", "shm", "gloo", "mpi", "nccl"}, "what carries the bytes");
     whole(group, "--ranks", common.ranks, 1, "with --backend local: ranks as threads of this process");
     whole(group, "--lanes", common.lanes, 0,
-          "logical workers: results have the same bits for any number of ranks and one number of lanes; 0: as many as ranks");
-    word(group, "--reduce-order", common.reduce_order, {"canonical", "fast"}, "canonical: the same bits on every world size");
+          "logical workers: results have the same bits for any number of ranks and one number of lanes; 0: as many as "
+          "ranks");
+    word(group, "--reduce-order", common.reduce_order, {"canonical", "fast"},
+         "canonical: the same bits on every world size");
     word(group, "--device", common.device, {"auto", "cpu", "cuda"}, "");
     word(group, "--precision", common.precision, {"f32", "bf16"}, "");
     whole(group, "--threads", common.threads, 1, "threads of each rank; the bits do not depend on it");
@@ -142,9 +155,11 @@ struct OptionParser::Impl {
   void add_checkpoints() {
     const char* group = "Checkpoints and files";
     text(group, "--checkpoint-dir", common.checkpoint_dir, "DIR", "where checkpoints are written and found");
-    whole(group, "--save-every", common.save_every, 0, "steps between checkpoints; 0: only at the end or when told to stop");
+    whole(group, "--save-every", common.save_every, 0,
+          "steps between checkpoints; 0: only at the end or when told to stop");
     whole(group, "--keep", common.keep, 1, "how many checkpoints are kept");
-    text(group, "--resume", common.resume, "auto|none|PATH", "auto: the newest complete checkpoint of --checkpoint-dir, if any");
+    text(group, "--resume", common.resume, "auto|none|PATH",
+         "auto: the newest complete checkpoint of --checkpoint-dir, if any");
     word(group, "--on-save-error", common.on_save_error, {"stop", "continue"}, "when a checkpoint cannot be written");
     text(group, "--init", common.init, "FILE", "begin with the parameters of this safetensors file");
     text(group, "--export", common.export_file, "FILE", "write the whole model at the end, as safetensors");
@@ -153,23 +168,24 @@ struct OptionParser::Impl {
   void add_output() {
     const char* group = "Output";
     text(group, "--metrics", common.metrics, "FILE", "one JSON object a line and step");
-    word(group, "--progress", common.progress, {"auto", "bar", "log", "off"}, "auto: a bar on a terminal, else log lines");
+    word(group, "--progress", common.progress, {"auto", "bar", "log", "off"},
+         "auto: a bar on a terminal, else log lines");
   }
 
   // Parsed so that the message can say what is missing, and kept out of --help: it lists what works.
   void add_later(const LaterOption& later) {
-    CLI::Option* option = later.is_flag
-                              ? app.add_flag_function(later.name, [](std::int64_t) {})
-                              : app.add_option_function<std::vector<std::string>>(later.name, [](const auto&) {})->expected(1);
+    CLI::Option* option =
+        later.is_flag ? app.add_flag_function(later.name, [](std::int64_t) {})
+                      : app.add_option_function<std::vector<std::string>>(later.name, [](const auto&) {})->expected(1);
     option->group("");
     later_given.emplace_back(option, &later);
   }
 
   void check_later() const {
     for (const auto& [option, later] : later_given) {
-      const bool harmless = option->count() > 0 && !later->is_flag &&
-                            std::find(later->harmless.begin(), later->harmless.end(), option->results().back()) !=
-                                later->harmless.end();
+      const bool harmless =
+          option->count() > 0 && !later->is_flag &&
+          std::find(later->harmless.begin(), later->harmless.end(), option->results().back()) != later->harmless.end();
       if (option->count() > 0 && !harmless) {
         fail_usage("{}: not built in this version ({}); leave it out", later->name, later->needs);
       }
@@ -191,8 +207,10 @@ void OptionParser::add(std::string_view name, std::int64_t& target, std::string_
 void OptionParser::add(std::string_view name, double& target, std::string_view help) {
   impl_->real("This program", std::string(name).c_str(), target, std::string(help).c_str());
 }
-void OptionParser::add(std::string_view name, std::string& target, std::string_view help, std::vector<std::string> choices) {
-  CLI::Option* option = impl_->text("This program", std::string(name).c_str(), target, "TEXT", std::string(help).c_str());
+void OptionParser::add(std::string_view name, std::string& target, std::string_view help,
+                       std::vector<std::string> choices) {
+  CLI::Option* option =
+      impl_->text("This program", std::string(name).c_str(), target, "TEXT", std::string(help).c_str());
   if (!choices.empty()) {
     choice(option, choices);
   }
@@ -218,6 +236,9 @@ bool OptionParser::parse(int argc, const char* const* argv) {
       known.push_back(option->get_name());
     }
     fail_usage("unknown option '{}'{}; see {} --help", unknown, did_you_mean(unknown, known), app.get_name());
+  } catch (const CLI::ConfigError& error) {
+    fail_usage("--config {}: {} (an unknown word?); see {} --help", app.get_config_ptr()->as<std::string>(),
+               error.what(), app.get_name());
   } catch (const CLI::ParseError& error) {
     fail_usage("{}; see {} --help", error.what(), app.get_name());
   }

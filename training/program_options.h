@@ -16,18 +16,18 @@ struct ProgramOptions {
   std::string strategy = "mirrored";
   std::string backend = "auto";
   std::string reduce_order = "canonical";
-  std::int64_t ranks = 1;              // with backend local: ranks as threads of this process
-  std::int64_t lanes = 0;              // 0: as many as the largest world that the start allows
+  std::int64_t ranks = 1;  // with backend local: ranks as threads of this process
+  std::int64_t lanes = 0;  // 0: as many as the largest world that the start allows
   std::int64_t accumulate = 1;
-  double timeout_seconds = 60;         // deadline of every collective
+  double timeout_seconds = 60;  // deadline of every collective
   std::string device = "auto";
   std::string precision = "f32";
-  std::int64_t threads = 1;            // of each rank
+  std::int64_t threads = 1;  // of each rank
 
   // What is trained on, and for how long.
-  std::vector<std::string> data;
-  std::optional<std::int64_t> steps;   // total since the first start
-  std::optional<std::int64_t> epochs;
+  std::vector<std::string> data = {};
+  std::optional<std::int64_t> steps = {};  // total since the first start
+  std::optional<std::int64_t> epochs = {};
   std::int64_t global_batch = 12;
   std::uint64_t seed = 0;
   std::string order = "shuffled";
@@ -38,19 +38,19 @@ struct ProgramOptions {
   std::string lr_schedule = "constant";
   std::int64_t warmup_steps = 0;
   double weight_decay = 0;
-  double clip_norm = 0;                // 0: off
+  double clip_norm = 0;  // 0: off
 
   // What is kept.
-  std::string checkpoint_dir;
-  std::int64_t save_every = 0;         // steps; 0: only at the end and when asked to stop
+  std::string checkpoint_dir = {};
+  std::int64_t save_every = 0;  // steps; 0: only at the end and when asked to stop
   std::int64_t keep = 3;
   std::string resume = "auto";
   std::string on_save_error = "stop";
-  std::string init;
-  std::string export_file;
+  std::string init = {};
+  std::string export_file = {};
 
   // What is shown.
-  std::string metrics;
+  std::string metrics = {};
   std::string progress = "auto";
 
   std::int64_t lanes_or(std::int64_t default_lanes) const { return lanes > 0 ? lanes : default_lanes; }

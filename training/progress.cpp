@@ -46,7 +46,8 @@ std::string facts_text(const ProgressState& state, std::string_view unit) {
 }
 
 std::string bar_text(const ProgressState& state, int length, bool color) {
-  const double share = std::clamp(static_cast<double>(state.steps_done) / static_cast<double>(state.steps_total), 0.0, 1.0);
+  const double share =
+      std::clamp(static_cast<double>(state.steps_done) / static_cast<double>(state.steps_total), 0.0, 1.0);
   const auto full = static_cast<std::size_t>(share * length);
   std::string filled(full, '=');
   std::string rest(static_cast<std::size_t>(length) - full, ' ');

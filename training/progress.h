@@ -14,11 +14,11 @@ struct ProgressState {
   std::int64_t steps_total = 0;  // 0: not known
   double loss = 0;
   double items_per_second = 0;
-  double seconds_left = 0;       // NaN: not known
+  double seconds_left = 0;  // NaN: not known
 };
 
 struct ProgressStyle {
-  int width = 80;       // columns of the terminal
+  int width = 80;  // columns of the terminal
   bool color = false;
   std::string_view unit = "tokens";
 };
