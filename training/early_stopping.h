@@ -7,8 +7,8 @@
 namespace trireme::training {
 
 struct EarlyStoppingOptions {
-  std::int64_t patience = 3;   // looks without an improvement after which the run ends; 0: never
-  double min_delta = 0;        // what counts as an improvement
+  std::int64_t patience = 3;      // looks without an improvement after which the run ends; 0: never
+  double min_delta = 0;           // what counts as an improvement
   bool larger_is_better = false;  // true for accuracy, false for a loss
 };
 

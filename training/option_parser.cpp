@@ -242,6 +242,12 @@ bool OptionParser::parse(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     fail_usage("{}; see {} --help", error.what(), app.get_name());
   }
+  // A program's default length gives way to the one that was asked for.
+  if (app.count("--epochs") > 0) {
+    impl_->common.steps.reset();
+  } else if (app.count("--steps") > 0) {
+    impl_->common.epochs.reset();
+  }
   impl_->check_later();
   check_options(impl_->common);
   return true;

@@ -90,7 +90,8 @@ void Session::print(std::string_view text) const {
 }
 
 std::string error_line(std::string_view message, int rank, std::string_view host) {
-  std::string line = rank < 0 ? fmt::format("error: {}", message) : fmt::format("error: rank {} on {}: {}", rank, host, message);
+  std::string line =
+      rank < 0 ? fmt::format("error: {}", message) : fmt::format("error: rank {} on {}: {}", rank, host, message);
   std::replace(line.begin(), line.end(), '\n', ' ');
   return line;
 }
@@ -105,7 +106,8 @@ int run_program(int argc, const char* const* argv, OptionParser& parser, Program
   } catch (const Error& error) {
     return complain(error.what(), error.kind(), false, status);
   } catch (const std::bad_alloc&) {
-    return complain("out of memory; use a smaller model or batch, or more --accumulate", ErrorKind::failure, false, status);
+    return complain("out of memory; use a smaller model or batch, or more --accumulate", ErrorKind::failure, false,
+                    status);
   } catch (const std::exception& error) {
     return complain(error.what(), ErrorKind::failure, false, status);
   } catch (...) {

@@ -15,13 +15,13 @@
 namespace trireme::training {
 
 struct ReporterOptions {
-  bool active = true;               // this rank reports
-  std::string metrics_file = {};    // empty: none
-  bool append = false;              // to the metrics file: the run was resumed
+  bool active = true;             // this rank reports
+  std::string metrics_file = {};  // empty: none
+  bool append = false;            // to the metrics file: the run was resumed
   ProgressMode progress = ProgressMode::automatic;
   std::string_view unit = "examples";
-  std::int64_t first_step = 0;      // of this run
-  std::int64_t steps_total = 0;     // 0: not known
+  std::int64_t first_step = 0;   // of this run
+  std::int64_t steps_total = 0;  // 0: not known
   int world_size = 1;
 };
 
@@ -55,9 +55,9 @@ class StepReporter {
   ProcessStats stats_;
   TextBuffer line_;
   Clock::time_point last_{};
-  std::vector<float> rates_;     // a ring of the newest
+  std::vector<float> rates_;  // a ring of the newest
   std::size_t rates_seen_ = 0;
-  double smooth_rate_ = 0;       // what people see: the recent average
+  double smooth_rate_ = 0;  // what people see: the recent average
   double smooth_seconds_ = 0;
   ProgressState shown_;
 };

@@ -11,10 +11,10 @@ namespace trireme::training {
 // Why a run ended; where ranks differ, the largest one counts.
 enum class StopReason : std::int32_t {
   none = 0,
-  finished = 1,    // all steps done
-  requested = 2,   // early stopping, or a callback called Trainer::stop()
+  finished = 1,   // all steps done
+  requested = 2,  // early stopping, or a callback called Trainer::stop()
   time_limit = 3,
-  signal = 4,      // SIGTERM, SIGINT, SIGUSR1
+  signal = 4,  // SIGTERM, SIGINT, SIGUSR1
 };
 std::string_view name_of(StopReason reason);
 

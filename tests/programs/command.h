@@ -12,9 +12,9 @@
 namespace trireme::test {
 
 struct Outcome {
-  int code = -1;      // exit code, or 128 + signal
-  std::string out;    // stdout
-  std::string err;    // stderr
+  int code = -1;    // exit code, or 128 + signal
+  std::string out;  // stdout
+  std::string err;  // stderr
   double seconds = 0;
 };
 
