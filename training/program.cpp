@@ -14,7 +14,6 @@
 #include "trireme/comm/environment.h"
 #include "trireme/core/base/log.h"
 #include "trireme/core/base/parallel.h"
-#include "trireme/strategies/mirrored/mirrored.h"
 
 namespace trireme::training {
 namespace {
@@ -74,20 +73,6 @@ int run_ranks(const ProgramOptions& options, const std::function<int(Session&)>&
 }
 
 }  // namespace
-
-std::unique_ptr<strategies::Strategy> Session::make_strategy() const {
-  auto strategy = std::make_unique<strategies::Mirrored>(world_, strategies::MirroredOptions{.seed = options_.seed});
-  strategy->clip_grad_norm(options_.clip_norm);
-  return strategy;
-}
-
-void Session::print(std::string_view text) const {
-  if (world_.rank() == 0) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fputc('\n', stdout);
-    std::fflush(stdout);
-  }
-}
 
 std::string error_line(std::string_view message, int rank, std::string_view host) {
   std::string line =

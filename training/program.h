@@ -13,9 +13,11 @@
 
 #include "trireme/cluster/worker_status.h"
 #include "trireme/comm/communicator.h"
+#include "trireme/core/data/loader.h"
 #include "trireme/strategies/strategy.h"
 #include "trireme/training/option_parser.h"
 #include "trireme/training/program_options.h"
+#include "trireme/training/trainer_options.h"
 
 namespace trireme::training {
 
@@ -34,8 +36,14 @@ class Session {
   const ProgramOptions& options() const { return options_; }
   std::int64_t lanes() const { return options_.lanes_or(world_.default_lanes()); }
 
-  // The strategy that --strategy names, with the options that belong to it. prepare() is the caller's.
+  // The strategy that --strategy names, with the options that belong to it. prepare() is the caller's, or the Trainer's.
   std::unique_ptr<strategies::Strategy> make_strategy() const;
+  // How batches are cut and ordered, and everything that a Trainer is told by the common options. `unit` is what the loss
+  // counts: "tokens", "examples".
+  data::LoaderOptions loader_options() const;
+  TrainerOptions trainer_options(std::string_view unit) const;
+  // Tells the person how the run ended, params_hash included, and returns the program's exit code.
+  int exit_code(const FitResult& result) const;
   // Text for the person who started the program: once on stdout, whatever the number of ranks.
   void print(std::string_view text) const;
 

@@ -11,10 +11,10 @@ Trainer::Trainer(nn::Module& model, optim::Optimizer& optimizer, strategies::Str
   if (!options_.loss) {
     options_.loss = [this](const data::Batch& batch) { return ops::cross_entropy(model_(batch.inputs), batch.labels); };
   }
-  if (!options_.init_file.empty()) {
-    load_model(options_.init_file, model_);
-  }
   strategy_.prepare(model_, optimizer_);
+  if (!options_.init_file.empty()) {
+    init_model(options_.init_file, strategy_);
+  }
 }
 
 FitResult Trainer::fit(data::Loader& loader) {

@@ -20,7 +20,7 @@ namespace trireme::training {
 
 class Trainer {
  public:
-  // Loads options.init_file, if any, and prepares the strategy (collective). Everything given must outlive the Trainer.
+  // Prepares the strategy (collective), and loads options.init_file, if any. Everything given must outlive the Trainer.
   Trainer(nn::Module& model, optim::Optimizer& optimizer, strategies::Strategy& strategy, TrainerOptions options = {});
 
   // Trains until the steps or epochs are done, or something asks to stop. Collective. Raises Error (and CommError when

@@ -35,60 +35,41 @@ TrainingRun::TrainingRun(Trainer& trainer, data::Loader& loader)
       first_rank_(strategy_.communicator().rank() == 0),
       status_(options_.status ? *options_.status : cluster::WorkerStatus::from_environment()),
       checkpointing_(options_.checkpoints, strategy_, trainer.optimizer()),
-      steps_done_(checkpointing_.resume(loader)),
+      steps_done_(resume()),
       steps_total_(steps_planned(options_, loader)),
       reporter_(reporter_options(options_, strategy_.communicator(), steps_done_, steps_total_)),
       vote_(strategy_.communicator()),
       early_stopping_(options_.early_stopping.value_or(EarlyStoppingOptions{})),
       start_(std::chrono::steady_clock::now()),
-      seen_report_(strategy_.report().step),
       saved_at_(steps_done_) {}
 
 FitResult TrainingRun::run() {
   reporter_.start();
-  if (steps_done_ >= steps_total_) {
-    stop_ = StopReason::finished;
-  } else {
-    begin_step();
-  }
+  stop_ = steps_done_ >= steps_total_ ? StopReason::finished : StopReason::none;
   while (stop_ == StopReason::none) {
-    train_epoch();
+    begin_step();
+    train_step();
+    after_step();
   }
   vote_.finish();
   return finish();
 }
 
-void TrainingRun::train_epoch() {
-  for (const data::Batch& batch : loader_) {
-    notice_finished_steps();
-    if (stop_ != StopReason::none) {
-      return;
-    }
-    train_micro_batch(batch);
-    notice_finished_steps();
-    if (stop_ != StopReason::none) {
-      return;
-    }
-  }
-  notice_finished_steps();
-}
-
-void TrainingRun::train_micro_batch(const data::Batch& batch) {
-  trainer_.optimizer().zero_grad();
-  options_.loss(batch).backward();
-  strategy_.step();
-}
-
-void TrainingRun::notice_finished_steps() {
-  if (strategy_.report().step != seen_report_) {
-    seen_report_ = strategy_.report().step;
-    after_step();
+// One step: the body runs once for each micro-batch of this rank; none in a short last batch that has nothing for it, and
+// then the Loader has the strategy take part.
+void TrainingRun::train_step() {
+  for (const data::Batch& batch : loader_.until_step(steps_done_ + 1)) {
+    trainer_.optimizer().zero_grad();
+    options_.loss(batch).backward();
+    strategy_.step();
   }
 }
 
 void TrainingRun::begin_step() {
   if (options_.schedule) {
-    trainer_.optimizer().set_learning_rate((*options_.schedule)(steps_done_));
+    optim::Schedule schedule = *options_.schedule;
+    schedule.total_steps = schedule.total_steps > 0 ? schedule.total_steps : steps_total_;
+    trainer_.optimizer().set_learning_rate(schedule(steps_done_));
   }
   status_.report_step(steps_done_);
 }
@@ -111,9 +92,6 @@ void TrainingRun::after_step() {
   const std::int64_t every = options_.checkpoints.save_every;
   if (stop_ != StopReason::none || (every > 0 && steps_done_ % every == 0)) {
     save();
-  }
-  if (stop_ == StopReason::none) {
-    begin_step();
   }
 }
 
@@ -154,18 +132,32 @@ StopReason TrainingRun::wish() const {
   return trainer_.stop_requested() ? StopReason::requested : StopReason::none;
 }
 
-sharding::TrainingPosition TrainingRun::position() const {
-  sharding::TrainingPosition position = loader_position(loader_, steps_done_);
-  position.optimizer_steps = trainer_.optimizer().steps();
-  position.strategy = strategy_.name();
-  return position;
+std::int64_t TrainingRun::resume() {
+  const auto saved = checkpointing_.resume(position(0));
+  const std::int64_t steps = saved ? saved->step : 0;
+  loader_.seek(steps);
+  return steps;
+}
+
+sharding::TrainingPosition TrainingRun::position(std::int64_t step) const {
+  return {.step = step,
+          .epoch = step / loader_.steps_per_epoch(),
+          .batch_in_epoch = step % loader_.steps_per_epoch(),
+          .optimizer_steps = trainer_.optimizer().steps(),
+          .seed = loader_.seed(),
+          .lanes = loader_.lanes(),
+          .accumulate = loader_.accumulate(),
+          .global_batch = loader_.batch_size(),
+          .strategy = std::string(strategy_.name()),
+          .extra = {{"--order", loader_.order() == data::Order::sequential ? "sequential" : "shuffled"},
+                    {"the number of items", std::to_string(loader_.items_per_epoch())}}};
 }
 
 void TrainingRun::save() {
   if (!checkpointing_.enabled() || saved_at_ == steps_done_) {
     return;
   }
-  checkpointing_.save(position());
+  checkpointing_.save(position(steps_done_));
   saved_at_ = steps_done_;
   if (options_.on_save) {
     options_.on_save(steps_done_);

@@ -21,11 +21,7 @@ class TrainingRun {
   FitResult run();
 
  private:
-  void train_epoch();
-  void train_micro_batch(const data::Batch& batch);
-  // Takes notice of the steps that the strategy has finished. A rank without items takes part in a step while the
-  // Loader looks for its next batch, so this is also called when a batch arrives.
-  void notice_finished_steps();
+  void train_step();
   void after_step();
   void after_epoch();
   void begin_step();
@@ -33,7 +29,8 @@ class TrainingRun {
   void save();
   FitResult finish();
   void write_done(FitResult& result);
-  sharding::TrainingPosition position() const;
+  std::int64_t resume();
+  sharding::TrainingPosition position(std::int64_t step) const;
 
   Trainer& trainer_;
   const TrainerOptions& options_;
@@ -49,7 +46,6 @@ class TrainingRun {
   StopVote vote_;
   EarlyStopping early_stopping_;
   std::chrono::steady_clock::time_point start_;
-  std::int64_t seen_report_ = -1;  // the strategy's last step that was noticed
   std::int64_t saved_at_ = -1;
   double epoch_loss_ = 0;
   double epoch_weight_ = 0;
