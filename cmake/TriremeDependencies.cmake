@@ -1,6 +1,11 @@
 # Third-party libraries, all Debian packages (scripts/install_dependencies lists them), and how schemas are compiled.
 include(TriremeThirdParty)
 
+# Header-only ones, needed to build the library and the programs but not by those who link to it.
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+target_link_libraries(trireme_third_party INTERFACE nlohmann_json::nlohmann_json CLI11::CLI11)
+
 # Compiles .proto files beside their owners: checkpoint/manifest.proto -> "checkpoint/manifest.pb.h" for that .cpp only.
 function(trireme_generate_protobuf target)
   foreach(proto IN LISTS ARGN)

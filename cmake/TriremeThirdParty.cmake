@@ -5,7 +5,6 @@ set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_dependency(Threads)
 find_dependency(fmt)
 find_dependency(spdlog)
-find_dependency(nlohmann_json)
 find_dependency(Protobuf)
 
 # Debian's dnnl package file needs OpenCL headers that nothing here uses, so the library is looked up directly.
@@ -22,6 +21,6 @@ if(NOT TARGET trireme_third_party)
   add_library(trireme_third_party INTERFACE IMPORTED GLOBAL)
   target_include_directories(trireme_third_party SYSTEM INTERFACE "${TRIREME_DNNL_INCLUDE}" "${TRIREME_HWY_INCLUDE}"
                              "${TRIREME_XXHASH_INCLUDE}")
-  target_link_libraries(trireme_third_party INTERFACE spdlog::spdlog nlohmann_json::nlohmann_json protobuf::libprotobuf
-                        "${TRIREME_DNNL_LIBRARY}" "${TRIREME_HWY_LIBRARY}" "${TRIREME_XXHASH_LIBRARY}")
+  target_link_libraries(trireme_third_party INTERFACE spdlog::spdlog protobuf::libprotobuf "${TRIREME_DNNL_LIBRARY}"
+                        "${TRIREME_HWY_LIBRARY}" "${TRIREME_XXHASH_LIBRARY}")
 endif()
