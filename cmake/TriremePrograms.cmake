@@ -1,11 +1,10 @@
 # One program a file in examples/ and benchmarks/ (a benchmark gets the prefix bench_), and the `trireme` command from
 # launcher/. All end up in build/bin.
-find_package(CLI11 REQUIRED)
 find_package(benchmark REQUIRED)
 
 function(trireme_program name)
   add_executable(${name} ${ARGN})
-  target_link_libraries(${name} PRIVATE trireme::trireme trireme_warnings trireme_third_party CLI11::CLI11)
+  target_link_libraries(${name} PRIVATE trireme::trireme trireme_warnings trireme_third_party)
 endfunction()
 
 # The command's sources but main() are a library, so that tests can call its pure parts.
