@@ -30,18 +30,19 @@ std::optional<std::uint64_t> bytes_of(const std::vector<std::int64_t>& shape, st
 
 TensorEntry make_entry(JsonTensor&& parsed, const std::string& path) {
   const std::optional<std::uint64_t> element_bytes = element_bytes_of(parsed.dtype);
-  require(element_bytes.has_value(), "{}: tensor '{}' has dtype '{}', which safetensors does not know; the file is damaged",
-          path, parsed.name, parsed.dtype);
-  TensorEntry entry{std::move(parsed.name),  std::move(parsed.dtype), std::nullopt,
-                    std::move(parsed.shape), parsed.begin,            parsed.end};
+  require(element_bytes.has_value(),
+          "{}: tensor '{}' has dtype '{}', which safetensors does not know; the file is damaged", path, parsed.name,
+          parsed.dtype);
+  TensorEntry entry{
+      std::move(parsed.name), std::move(parsed.dtype), std::nullopt, std::move(parsed.shape), parsed.begin, parsed.end};
   const auto known = std::find(kNames.begin(), kNames.end(), entry.dtype_name);
   if (known != kNames.end()) {
     entry.dtype = static_cast<DType>(known - kNames.begin());
   }
   const std::optional<std::uint64_t> bytes = bytes_of(entry.shape, *element_bytes);
   require(bytes && entry.begin <= entry.end && entry.bytes() == *bytes,
-          "{}: tensor '{}' claims data_offsets [{}, {}], which do not fit its dtype and shape; the file is damaged", path,
-          entry.name, entry.begin, entry.end);
+          "{}: tensor '{}' claims data_offsets [{}, {}], which do not fit its dtype and shape; the file is damaged",
+          path, entry.name, entry.begin, entry.end);
   return entry;
 }
 
@@ -56,12 +57,14 @@ void require_contiguous(const std::vector<TensorEntry>& tensors, std::uint64_t d
   });
   std::uint64_t at = 0;
   for (const TensorEntry* tensor : order) {
-    require(tensor->begin == at, "{}: tensor '{}' begins at data byte {}, but the one before ends at {}; the file is damaged",
-            path, tensor->name, tensor->begin, at);
+    require(tensor->begin == at,
+            "{}: tensor '{}' begins at data byte {}, but the one before ends at {}; the file is damaged", path,
+            tensor->name, tensor->begin, at);
     at = tensor->end;
   }
-  require(at == data_bytes, "{}: the header describes {} bytes of data, the file has {}; it was cut short or overwritten",
-          path, at, data_bytes);
+  require(at == data_bytes,
+          "{}: the header describes {} bytes of data, the file has {}; it was cut short or overwritten", path, at,
+          data_bytes);
 }
 
 std::string quoted(const std::string& text) {
@@ -75,7 +78,7 @@ std::string quoted(const std::string& text) {
 std::string entry_text(const TensorToWrite& tensor, std::uint64_t begin, std::uint64_t end) {
   std::string shape;
   for (const std::int64_t size : tensor.shape) {
-    shape += (shape.empty() ? "" : ",") + std::to_string(size);
+    shape.append(shape.empty() ? "" : ",").append(std::to_string(size));
   }
   return fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", quoted(tensor.name),
                      safetensors_dtype(tensor.dtype), shape, begin, end);
@@ -84,7 +87,7 @@ std::string entry_text(const TensorToWrite& tensor, std::uint64_t begin, std::ui
 std::string metadata_text(const Metadata& metadata) {
   std::string text;
   for (const auto& [key, value] : metadata) {
-    text += (text.empty() ? "" : ",") + quoted(key) + ":" + quoted(value);
+    text.append(text.empty() ? "" : ",").append(quoted(key)).append(":").append(quoted(value));
   }
   return R"("__metadata__":{)" + text + "}";
 }
@@ -101,7 +104,8 @@ std::vector<std::size_t> file_order(std::span<const TensorToWrite> tensors) {
 }
 
 bool storable(const std::string& name) {
-  const bool control = std::any_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  const bool control =
+      std::any_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
   return !name.empty() && name != "__metadata__" && !control;
 }
 
@@ -139,8 +143,9 @@ std::uint64_t parse_safetensors_length(std::span<const std::byte, 8> prefix, std
   for (std::size_t i = 8; i-- > 0;) {
     length = (length << 8) | std::to_integer<std::uint64_t>(prefix[i]);
   }
-  require(length <= kHeaderBytesMax, "{}: the header claims {} bytes, at most {} are allowed; this is no safetensors file",
-          path, length, kHeaderBytesMax);
+  require(length <= kHeaderBytesMax,
+          "{}: the header claims {} bytes, at most {} are allowed; this is no safetensors file", path, length,
+          kHeaderBytesMax);
   require(file_bytes >= 8 && length <= file_bytes - 8,
           "{}: the header claims {} bytes, but the file has only {}; it was cut short", path, length, file_bytes);
   return length;
@@ -161,8 +166,8 @@ SafetensorsHeader parse_safetensors_header(std::string_view json, std::uint64_t 
   std::sort(header.tensors.begin(), header.tensors.end(),
             [](const TensorEntry& a, const TensorEntry& b) { return a.name < b.name; });
   for (std::size_t i = 1; i < header.tensors.size(); ++i) {
-    require(header.tensors[i - 1].name != header.tensors[i].name, "{}: two tensors are called '{}'; the file is damaged",
-            path, header.tensors[i].name);
+    require(header.tensors[i - 1].name != header.tensors[i].name,
+            "{}: two tensors are called '{}'; the file is damaged", path, header.tensors[i].name);
   }
   require_contiguous(header.tensors, file_bytes - header.data_begin, path);
   return header;
@@ -170,7 +175,8 @@ SafetensorsHeader parse_safetensors_header(std::string_view json, std::uint64_t 
 
 std::string_view safetensors_dtype(DType dtype) { return kNames[static_cast<std::size_t>(dtype)]; }
 
-PlannedFile plan_safetensors(std::span<const TensorToWrite> tensors, const Metadata& metadata, std::uint64_t alignment) {
+PlannedFile plan_safetensors(std::span<const TensorToWrite> tensors, const Metadata& metadata,
+                             std::uint64_t alignment) {
   require_distinct_names(tensors);
   PlannedFile plan;
   plan.begins.resize(tensors.size());
@@ -178,7 +184,7 @@ PlannedFile plan_safetensors(std::span<const TensorToWrite> tensors, const Metad
   std::uint64_t at = 0;
   for (const std::size_t i : file_order(tensors)) {
     const std::uint64_t end = at + static_cast<std::uint64_t>(tensors[i].shape.count()) * size_of(tensors[i].dtype);
-    json += (json.empty() ? "" : ",") + entry_text(tensors[i], at, end);
+    json.append(json.empty() ? "" : ",").append(entry_text(tensors[i], at, end));
     plan.begins[i] = at;
     at = end;
   }

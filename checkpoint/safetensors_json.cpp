@@ -30,7 +30,7 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
   bool boolean(bool) override { return refuse("a boolean"); }
   bool number_float(double, const std::string&) override { return refuse("a fraction or too large a number"); }
   bool number_integer(std::int64_t) override { return refuse("a negative number"); }
-  bool binary(std::vector<std::uint8_t>&) override { return refuse("binary data"); }
+  bool binary(Json::binary_t&) override { return refuse("binary data"); }
 
   bool number_unsigned(std::uint64_t value) override {
     if (!in_list_) {
@@ -147,10 +147,10 @@ struct DTypeRow {
   std::uint64_t bytes;
 };
 constexpr std::array kDTypes = {
-    DTypeRow{"BOOL", 1}, DTypeRow{"U8", 1},   DTypeRow{"I8", 1},  DTypeRow{"F8_E5M2", 1}, DTypeRow{"F8_E4M3", 1},
-    DTypeRow{"I16", 2},  DTypeRow{"U16", 2},  DTypeRow{"F16", 2}, DTypeRow{"BF16", 2},    DTypeRow{"I32", 4},
-    DTypeRow{"U32", 4},  DTypeRow{"F32", 4},  DTypeRow{"F64", 8}, DTypeRow{"I64", 8},     DTypeRow{"U64", 8},
-    DTypeRow{"C64", 8},
+    DTypeRow{"BOOL", 1},    DTypeRow{"U8", 1},  DTypeRow{"I8", 1},  DTypeRow{"F8_E5M2", 1},
+    DTypeRow{"F8_E4M3", 1}, DTypeRow{"I16", 2}, DTypeRow{"U16", 2}, DTypeRow{"F16", 2},
+    DTypeRow{"BF16", 2},    DTypeRow{"I32", 4}, DTypeRow{"U32", 4}, DTypeRow{"F32", 4},
+    DTypeRow{"F64", 8},     DTypeRow{"I64", 8}, DTypeRow{"U64", 8}, DTypeRow{"C64", 8},
 };
 
 }  // namespace

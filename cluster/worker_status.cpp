@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <optional>
@@ -71,7 +72,8 @@ WorkerStatus WorkerStatus::from_environment() {
     return WorkerStatus(-1);
   }
   ::fcntl(*fd, F_SETFD, FD_CLOEXEC);
-  return WorkerStatus(*fd, std::getenv(kInjectVariable) != nullptr);
+  // A duplicate, so that a second call in this process gets one of its own.
+  return WorkerStatus(::fcntl(*fd, F_DUPFD_CLOEXEC, 3), std::getenv(kInjectVariable) != nullptr);
 }
 
 void WorkerStatus::report_step(std::int64_t step) noexcept {

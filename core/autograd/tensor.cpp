@@ -95,15 +95,16 @@ Tensor& Tensor::set_weight(double weight, bool depends_on_data) {
   return *this;
 }
 
-bool Recorder::wanted(std::initializer_list<const Tensor*> inputs) {
+bool Recorder::wanted(std::span<const Tensor* const> inputs) {
   if (!step_context().recording) {
     return false;
   }
   return std::any_of(inputs.begin(), inputs.end(), [](const Tensor* input) { return input->requires_grad(); });
 }
 
-Tensor Recorder::attach(Array value, Node* node, std::initializer_list<const Tensor*> inputs) {
+Tensor Recorder::attach(Array value, Node* node, std::span<const Tensor* const> inputs) {
   static_assert(kMaxInputs <= 255);
+  NodeRef owner(node);
   require(inputs.size() <= kMaxInputs, "record: op {} has {} inputs, at most {} supported", node->name(), inputs.size(),
           kMaxInputs);
   for (const Tensor* input : inputs) {
@@ -112,7 +113,7 @@ Tensor Recorder::attach(Array value, Node* node, std::initializer_list<const Ten
     node->inputs_[node->input_count_++] = source;
   }
   Tensor result(std::move(value));
-  result.record_->node = NodeRef(node);
+  result.record_->node = std::move(owner);
   return result;
 }
 

@@ -94,8 +94,9 @@ std::size_t File::read(std::uint64_t offset, std::span<std::byte> out) {
 
 void File::read_exactly(std::uint64_t offset, std::span<std::byte> out) {
   const std::size_t got = read(offset, out);
-  require(got == out.size(), "read {}: {} bytes wanted at byte {}, but the file ends after {} of them; it was cut short",
-          path_, out.size(), offset, got);
+  require(got == out.size(),
+          "read {}: {} bytes wanted at byte {}, but the file ends after {} of them; it was cut short", path_,
+          out.size(), offset, got);
 }
 
 std::uint64_t File::size() {
@@ -145,13 +146,16 @@ bool FileSystem::rename_if_exists(const std::string& from, const std::string& to
 
 void FileSystem::remove_file(const std::string& path) { check(do_remove_file(path), "remove file", path); }
 
-void FileSystem::remove_directory(const std::string& path) { check(do_remove_directory(path), "remove directory", path); }
+void FileSystem::remove_directory(const std::string& path) {
+  check(do_remove_directory(path), "remove directory", path);
+}
 
 bool FileSystem::make_directory(const std::string& path) {
   const int error = do_make_directory(path);
   if (error == EEXIST) {
     const std::optional<FileStatus> there = status(path);
-    require(!there || there->is_directory, "make directory {}: a file of that name is in the way; give another path", path);
+    require(!there || there->is_directory, "make directory {}: a file of that name is in the way; give another path",
+            path);
     return false;
   }
   check(error, "make directory", path);

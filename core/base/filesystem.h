@@ -66,9 +66,9 @@ class FileLock {
 };
 
 enum class OpenMode {
-  read,        // must exist
-  update,      // must exist; reading and writing
-  create,      // reading and writing; made empty
+  read,    // must exist
+  update,  // must exist; reading and writing
+  create,  // reading and writing; made empty
 };
 
 struct FileStatus {

@@ -43,13 +43,13 @@ class PosixFile final : public File {
 
  protected:
   std::int64_t do_write(std::uint64_t offset, std::span<const std::byte> data) override {
-    const ssize_t n = ::pwrite(descriptor_.get(), data.data(), std::min(data.size(), kBytesPerCallMax),
-                               static_cast<off_t>(offset));
+    const ssize_t n =
+        ::pwrite(descriptor_.get(), data.data(), std::min(data.size(), kBytesPerCallMax), static_cast<off_t>(offset));
     return n < 0 ? -errno : n;
   }
   std::int64_t do_read(std::uint64_t offset, std::span<std::byte> out) override {
-    const ssize_t n = ::pread(descriptor_.get(), out.data(), std::min(out.size(), kBytesPerCallMax),
-                              static_cast<off_t>(offset));
+    const ssize_t n =
+        ::pread(descriptor_.get(), out.data(), std::min(out.size(), kBytesPerCallMax), static_cast<off_t>(offset));
     return n < 0 ? -errno : n;
   }
   std::int64_t do_size() override {

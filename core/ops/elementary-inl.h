@@ -15,6 +15,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace trireme::HWY_NAMESPACE {
 
+using ops::Parameters;
+
 struct Neg {
   template <class D, class V>
   HWY_INLINE V forward(D, V x) const {
@@ -51,9 +53,10 @@ struct Exp {
 struct Log {
   template <class D, class V>
   HWY_INLINE V forward(D d, V x) const {
-    // hn::Log is made for finite positive numbers: infinity and NaN pass through here.
-    const auto finite = hn::Lt(x, hn::Inf(d));
-    return hn::IfThenElse(finite, hn::Log(d, x), x);
+    // hn::Log is made for finite positive numbers; -infinity at 0 and NaN below it are put in here.
+    const auto y = hn::IfThenElse(hn::Lt(x, hn::Inf(d)), hn::Log(d, x), x);
+    const auto edge = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), hn::Neg(hn::Inf(d)), hn::NaN(d));
+    return hn::IfThenElse(hn::Gt(x, hn::Zero(d)), y, edge);
   }
   template <class D, class V>
   HWY_INLINE V backward(D, V g, V x) const {

@@ -5,15 +5,16 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "trireme/core/ops/elementwise_kernels.cpp"
 #include "trireme/core/base/simd.h"
+// after simd.h
 #include "trireme/core/ops/elementary-inl.h"
 #include "trireme/core/ops/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trireme::HWY_NAMESPACE {
+namespace {
 
 using ops::BinaryOp;
 using ops::Operand;
-using ops::Parameters;
 using ops::TernaryOp;
 using ops::UnaryOp;
 
@@ -181,6 +182,7 @@ void ternary_any(TernaryOp op, bool f32, Operand a, Operand b, Operand c, void* 
   f32 ? ternary(op, a, b, c, static_cast<float*>(out), count) : ternary(op, a, b, c, static_cast<double*>(out), count);
 }
 
+}  // namespace
 }  // namespace trireme::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -94,10 +94,10 @@ Array argmax(const Array& x, int dim) {
   const int along = x.shape().normalize(dim);
   const Array rows = x.transpose(along, -1).contiguous();
   const std::int64_t count = rows.size(-1);
-  require(count > 0 || rows.count() == 0, "argmax: {} given, dim {} is empty", x, dim);
   Shape shape = rows.shape();
   shape[shape.dims() - 1] = 1;
   const Array index = Array::empty(shape, DType::i64);
+  require(count > 0 || index.count() == 0, "argmax: {} given, dim {} is empty", x, dim);
   dispatch_real(x.dtype(), "argmax", [&](auto tag) {
     using T = decltype(tag);
     if (index.count() == 0) {

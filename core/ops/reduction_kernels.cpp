@@ -7,11 +7,13 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "trireme/core/ops/reduction_kernels.cpp"
-#include "trireme/core/base/simd-inl.h"
 #include "trireme/core/base/simd.h"
+// after simd.h
+#include "trireme/core/base/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trireme::HWY_NAMESPACE {
+namespace {
 
 using ops::kRun;
 using ops::Reduction;
@@ -26,7 +28,7 @@ struct Sum {
 struct Max {  // once NaN, always NaN
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE V operator()(D, V most, V v) const {
-    return hn::IfThenElse(hn::Or(hn::Lt(most, v), hn::Ne(v, v)), v, most);
+    return hn::IfThenElse(hn::Or(hn::Lt(most, v), hn::IsNaN(v)), v, most);
   }
 };
 
@@ -131,6 +133,7 @@ void rows_any(Reduction reduction, bool f32, const void* x, std::int64_t stride,
       : rows_of(reduction, static_cast<const double*>(x), stride, count, static_cast<double*>(out), columns);
 }
 
+}  // namespace
 }  // namespace trireme::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
