@@ -152,7 +152,13 @@ int num_threads() { return team ? team->size() : 1; }
 
 void parallel_for(std::int64_t count, std::int64_t tile, TileFunction f) {
   require(tile > 0, "parallel_for: tile {} given, at least 1 expected", tile);
-  if (!team || inside_tile || count <= tile) {
+  if (count <= tile) {
+    if (count > 0) {
+      f(0, count);
+    }
+    return;
+  }
+  if (!team || inside_tile) {
     for (std::int64_t begin = 0; begin < count; begin += tile) {
       f(begin, std::min(begin + tile, count));
     }
