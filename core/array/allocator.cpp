@@ -23,16 +23,16 @@ constexpr bool kCaching = true;
 
 constexpr std::size_t kAlign = 64;
 constexpr std::size_t kSmallLimit = 32 << 10;
-constexpr std::size_t kFineLimit = 1 << 10;             // up to here classes are multiples of 64
-constexpr std::size_t kChunk = 1 << 20;                 // small blocks are carved from chunks of this size
+constexpr std::size_t kFineLimit = 1 << 10;  // up to here classes are multiples of 64
+constexpr std::size_t kChunk = 1 << 20;      // small blocks are carved from chunks of this size
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kHugePage = 2 << 20;
-constexpr int kClasses = 16 + 5 * 8;                    // 64..1024 by 64, then eight steps an octave up to 32 KiB
-constexpr std::size_t kThreadCacheBytes = 256 << 10;    // per class; more goes back to the shared list
+constexpr int kClasses = 16 + 5 * 8;                  // 64..1024 by 64, then eight steps an octave up to 32 KiB
+constexpr std::size_t kThreadCacheBytes = 256 << 10;  // per class
 
 int class_of(std::size_t bytes) {
   if (bytes <= kFineLimit) {
-    return static_cast<int>((bytes + 63) / 64) - (bytes == 0 ? 0 : 1);
+    return static_cast<int>((bytes - (bytes != 0)) / 64);
   }
   const auto octave = static_cast<int>(std::bit_width(bytes - 1)) - 11;  // 1025..2048 -> 0
   const std::size_t step = std::size_t{128} << octave;
@@ -40,13 +40,23 @@ int class_of(std::size_t bytes) {
   return 16 + octave * 8 + static_cast<int>((bytes - base + step - 1) / step) - 1;
 }
 
-std::size_t bytes_of(int size_class) {
+constexpr std::size_t bytes_of(int size_class) {
   if (size_class < 16) {
     return static_cast<std::size_t>(size_class + 1) * 64;
   }
   const int octave = (size_class - 16) / 8;
-  return (std::size_t{1024} << octave) + static_cast<std::size_t>((size_class - 16) % 8 + 1) * (std::size_t{128} << octave);
+  return (std::size_t{1024} << octave) +
+         static_cast<std::size_t>((size_class - 16) % 8 + 1) * (std::size_t{128} << octave);
 }
+
+// How many blocks of a class a thread keeps; more go to the shared list.
+constexpr auto kThreadCacheBlocks = [] {
+  std::array<std::uint32_t, kClasses> most{};
+  for (int i = 0; i < kClasses; ++i) {
+    most[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(64 + kThreadCacheBytes / bytes_of(i));
+  }
+  return most;
+}();
 
 struct FreeBlock {
   FreeBlock* next;
@@ -60,8 +70,8 @@ struct LargeBlock {
 };
 
 [[noreturn]] void out_of_memory(std::size_t bytes) {
-  fail("allocate: {} bytes asked for and the system has none{}; use a smaller batch, more ranks or --zero-stage 3", bytes,
-       errno_text(errno));
+  fail("allocate: {} bytes asked for and the system has none{}; use a smaller batch, more ranks or --zero-stage 3",
+       bytes, errno_text(errno));
 }
 
 class Arena {
@@ -169,9 +179,7 @@ class Arena {
     free_.clear();
   }
 
-  MemoryStats stats() const {
-    return {in_use_.load(), peak_.load(), reserved_.load(), system_calls_.load()};
-  }
+  MemoryStats stats() const { return {in_use_.load(), peak_.load(), reserved_.load(), system_calls_.load()}; }
   void reset_peak() { peak_.store(in_use_.load()); }
 
  private:
@@ -285,7 +293,7 @@ void pool_free(void* block, std::size_t bytes) noexcept {
   }
   freed->next = cache->lists[index];
   cache->lists[index] = freed;
-  if (++cache->counts[index] * bytes_of(size_class) > kThreadCacheBytes + bytes_of(size_class) * 64) [[unlikely]] {
+  if (++cache->counts[index] > kThreadCacheBlocks[index]) [[unlikely]] {
     arena().give_back(size_class, cache->lists[index]);
     cache->lists[index] = nullptr;
     cache->counts[index] = 0;

@@ -3,8 +3,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "trireme/core/array/convert.h"
+#include "trireme/core/array/copy.h"
+
 namespace trireme {
 namespace {
+
+constexpr std::int64_t kMaxCount = std::int64_t{1} << 56;  // so that bytes never overflow
 
 bool dense(const Shape& shape, const Shape& strides) {
   std::int64_t step = 1;
@@ -17,88 +22,33 @@ bool dense(const Shape& shape, const Shape& strides) {
   return true;
 }
 
-// Calls f(element offset) for every index in row-major order.
-template <class F>
-void for_each_offset(const Shape& shape, const Shape& strides, F&& f) {
-  Shape index = shape;
-  for (int i = 0; i < shape.dims(); ++i) {
-    index[i] = 0;
-  }
-  const std::int64_t count = shape.count();
-  std::int64_t offset = 0;
-  for (std::int64_t n = 0; n < count; ++n) {
-    f(n, offset);
-    for (int i = shape.dims() - 1; i >= 0; --i) {
-      offset += strides[i];
-      if (++index[i] < shape[i]) {
-        break;
-      }
-      offset -= strides[i] * shape[i];
-      index[i] = 0;
-    }
-  }
-}
-
-template <class To, class From>
-To convert(From value) {
-  if constexpr (std::is_same_v<To, From>) {
-    return value;
-  } else if constexpr (std::is_same_v<From, BFloat16> || std::is_same_v<From, Float16>) {
-    return convert<To>(static_cast<float>(value));
-  } else if constexpr (std::is_same_v<To, BFloat16> || std::is_same_v<To, Float16>) {
-    return To(static_cast<float>(value));
-  } else {
-    return static_cast<To>(value);
-  }
-}
-
-template <class To, class From>
-void copy_elements(const Array& target, const Array& source) {
-  To* to = target.data<To>();
-  const From* from = source.data<From>();
-  if (target.is_contiguous() && source.is_contiguous()) {
-    for (std::int64_t i = 0; i < source.count(); ++i) {
-      to[i] = convert<To>(from[i]);
-    }
-    return;
-  }
-  if (target.is_contiguous()) {
-    for_each_offset(source.shape(), source.strides(),
-                    [&](std::int64_t n, std::int64_t offset) { to[n] = convert<To>(from[offset]); });
-    return;
-  }
-  const Array dense_source = source.contiguous();
-  const From* values = dense_source.data<From>();
-  for_each_offset(target.shape(), target.strides(),
-                  [&](std::int64_t n, std::int64_t offset) { to[offset] = convert<To>(values[n]); });
-}
-
 Shape resolve(const Shape& wanted, std::int64_t count, const Shape& from) {
   Shape shape = wanted;
   int unknown = -1;
   std::int64_t known = 1;
   for (int i = 0; i < shape.dims(); ++i) {
     if (shape[i] == -1) {
-      require(unknown < 0, "reshape: more than one -1 in {}", to_string(wanted));
+      require(unknown < 0, "reshape: more than one -1 in {}", wanted);
       unknown = i;
     } else {
       known *= shape[i];
     }
   }
   if (unknown >= 0) {
-    require(known > 0 && count % known == 0, "reshape: {} elements of shape {} do not fit {}", count, to_string(from),
-            to_string(wanted));
+    require(known > 0 && count % known == 0, "reshape: {} elements of shape {} do not fit {}", count, from, wanted);
     shape[unknown] = count / known;
   }
-  require(shape.count() == count, "reshape: shape {} has {} elements, {} asked for", to_string(from), count,
-          to_string(wanted));
+  require(shape.count() == count, "reshape: shape {} has {} elements, {} asked for", from, count, wanted);
   return shape;
 }
 
 }  // namespace
 
 Array Array::empty(const Shape& shape, DType dtype) {
-  return over(Storage::allocate(static_cast<std::size_t>(shape.count()) * size_of(dtype)), 0, shape, dtype);
+  Array out = deferred(shape, dtype);
+  out.storage_ = Storage::allocate(out.bytes());
+  out.data_ = out.storage_->data();
+  return out;
 }
 
 Array Array::zeros(const Shape& shape, DType dtype) {
@@ -116,7 +66,7 @@ Array Array::full(const Shape& shape, double value, DType dtype) {
 template <class T>
 Array Array::from(std::span<const T> values, const Shape& shape) {
   require(static_cast<std::int64_t>(values.size()) == shape.count(), "Array::from: {} values given for shape {}",
-          values.size(), to_string(shape));
+          values.size(), shape);
   Array out = empty(shape, dtype_of<T>);
   std::copy(values.begin(), values.end(), out.data<T>());
   return out;
@@ -129,8 +79,8 @@ template Array Array::from(std::span<const std::uint8_t>, const Shape&);
 
 Array Array::over(StorageRef storage, std::size_t byte_offset, const Shape& shape, DType dtype) {
   Array out = deferred(shape, dtype);
-  require(byte_offset + out.bytes() <= storage->bytes(), "Array::over: {} at byte {} exceeds a storage of {} bytes",
-          describe(out), byte_offset, storage->bytes());
+  require(byte_offset <= storage->bytes() && out.bytes() <= storage->bytes() - byte_offset,
+          "Array::over: {} at byte {} exceeds a storage of {} bytes", out, byte_offset, storage->bytes());
   out.data_ = storage->data() + byte_offset;
   out.storage_ = std::move(storage);
   return out;
@@ -138,21 +88,28 @@ Array Array::over(StorageRef storage, std::size_t byte_offset, const Shape& shap
 
 Array Array::deferred(const Shape& shape, DType dtype) {
   Array out;
-  for (const std::int64_t size : shape) {
-    require(size >= 0, "Array: negative size in shape {}", to_string(shape));
-  }
   out.shape_ = shape;
-  out.strides_ = contiguous_strides(shape);
-  out.count_ = shape.count();
+  out.strides_ = shape;
+  std::int64_t step = 1;
+  bool valid = true;
+  for (int i = shape.dims() - 1; i >= 0; --i) {
+    out.strides_[i] = step;
+    valid &= shape[i] >= 0 && !__builtin_mul_overflow(step, shape[i], &step);
+  }
+  if (!valid || step > kMaxCount) [[unlikely]] {
+    fail("Array: shape {} given; sizes must not be negative and their product at most {}", shape, kMaxCount);
+  }
+  out.count_ = step;
   out.dtype_ = dtype;
   return out;
 }
 
 void Array::wrong_access(DType wanted) const {
-  require(static_cast<bool>(storage_),
-          "Array: {} has no values yet; a parameter gets them from initialize(seed) or strategy.prepare(model, optimizer)",
-          describe(*this));
-  fail("Array: {} accessed as {}; convert with to()", describe(*this), name_of(wanted));
+  require(
+      static_cast<bool>(storage_),
+      "Array: {} has no values yet; a parameter gets them from initialize(seed) or strategy.prepare(model, optimizer)",
+      *this);
+  fail("Array: {} accessed as {}; convert with to()", *this, name_of(wanted));
 }
 
 Array Array::with_view(const Shape& shape, const Shape& strides, std::int64_t element_offset) const {
@@ -160,7 +117,9 @@ Array Array::with_view(const Shape& shape, const Shape& strides, std::int64_t el
   out.shape_ = shape;
   out.strides_ = strides;
   out.count_ = shape.count();
-  out.data_ = data_ + element_offset * static_cast<std::int64_t>(size_of(dtype_));
+  if (data_ != nullptr) {  // a deferred array has views too
+    out.data_ = data_ + element_offset * static_cast<std::int64_t>(size_of(dtype_));
+  }
   out.contiguous_ = dense(shape, strides);
   return out;
 }
@@ -178,7 +137,7 @@ template std::vector<std::int32_t> Array::to_vector() const;
 template std::vector<std::uint8_t> Array::to_vector() const;
 
 double Array::item() const {
-  require(count_ == 1, "Array::item: {} given, one element expected", describe(*this));
+  require(count_ == 1, "Array::item: {} given, one element expected", *this);
   return dispatch_all(dtype_, [&](auto tag) { return convert<double>(*data<decltype(tag)>()); });
 }
 
@@ -198,7 +157,7 @@ Array Array::transpose(int dim_a, int dim_b) const {
 }
 
 Array Array::permute(std::span<const int> order) const {
-  require(static_cast<int>(order.size()) == dims(), "permute: {} dims given for shape {}", order.size(), to_string(shape_));
+  require(static_cast<int>(order.size()) == dims(), "permute: {} dims given for shape {}", order.size(), shape_);
   Shape shape;
   Shape strides;
   unsigned seen = 0;
@@ -214,8 +173,8 @@ Array Array::permute(std::span<const int> order) const {
 
 Array Array::narrow(int dim, std::int64_t start, std::int64_t length) const {
   const int d = shape_.normalize(dim);
-  require(start >= 0 && length >= 0 && start + length <= shape_[d], "narrow: [{}, {}) of dim {} of shape {}", start,
-          start + length, dim, to_string(shape_));
+  require(start >= 0 && length >= 0 && length <= shape_[d] && start <= shape_[d] - length,
+          "narrow: {} elements from {} asked of dim {} of shape {}", length, start, dim, shape_);
   Shape shape = shape_;
   shape[d] = length;
   return with_view(shape, strides_, start * strides_[d]);
@@ -237,7 +196,7 @@ Array Array::select(int dim, std::int64_t index) const {
 
 Array Array::broadcast_to(const Shape& shape) const {
   require(broadcast_shapes(shape_, shape, "broadcast_to") == shape, "broadcast_to: shape {} does not broadcast to {}",
-          to_string(shape_), to_string(shape));
+          shape_, shape);
   Shape strides = shape;
   const int added = shape.dims() - dims();
   for (int i = 0; i < shape.dims(); ++i) {
@@ -265,25 +224,23 @@ Array Array::to(DType dtype) const {
 }
 
 void Array::copy_from(const Array& source) const {
-  require(shape_ == source.shape_, "copy_from: {} given, {} expected", describe(source), describe(*this));
-  if (count_ == 0) {
-    return;
+  require(shape_ == source.shape_, "copy_from: {} given, {} expected", source, *this);
+  if (count_ != 0 && (!defined() || !source.defined())) [[unlikely]] {
+    (defined() ? source : *this).wrong_access(dtype_);
   }
-  if (dtype_ == source.dtype_ && contiguous_ && source.contiguous_) {
-    std::memmove(data_, source.data_, bytes());
-    return;
-  }
-  dispatch_all(dtype_, [&](auto to) {
-    dispatch_all(source.dtype_, [&](auto from) { copy_elements<decltype(to), decltype(from)>(*this, source); });
-  });
+  copy_elements(*this, source);
 }
 
 void Array::fill(double value) const {
   dispatch_all(dtype_, [&](auto tag) {
     using T = decltype(tag);
-    T* first = data<T>();
-    const T converted = convert<T>(value);
-    for_each_offset(shape_, strides_, [&](std::int64_t, std::int64_t offset) { first[offset] = converted; });
+    if (contiguous_) {
+      std::fill_n(data<T>(), count_, convert<T>(value));
+      return;
+    }
+    const Array one = empty({}, dtype_);
+    *one.data<T>() = convert<T>(value);
+    copy_elements(*this, one.broadcast_to(shape_));
   });
 }
 

@@ -60,7 +60,7 @@ class Array {
   // All elements of a contiguous array.
   template <class T>
   std::span<T> span() const {
-    require(contiguous_, "Array::span: the array of shape {} is not contiguous; call contiguous() first", to_string(shape_));
+    require(contiguous_, "Array::span: the array of shape {} is not contiguous; call contiguous() first", shape_);
     return {data<T>(), static_cast<std::size_t>(count_)};
   }
   // The elements in row-major order, converted; for tests and small results, not for kernels.
@@ -105,3 +105,12 @@ class Array {
 std::string describe(const Array& array);
 
 }  // namespace trireme
+
+// Arrays are passed to require() and fail() as they are, so that the text is only made when an error is raised.
+template <>
+struct fmt::formatter<trireme::Array> {
+  constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+  fmt::format_context::iterator format(const trireme::Array& array, fmt::format_context& context) const {
+    return fmt::format_to(context.out(), "{}", trireme::describe(array));
+  }
+};

@@ -35,8 +35,8 @@ class alignas(64) Storage {
   Device device_;
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
-  std::size_t block_bytes_ = 0;                    // of the arena block that holds this header (and the data)
-  std::function<void()>* release_ = nullptr;       // only for adopted memory
+  std::size_t block_bytes_ = 0;               // of the arena block that holds this header (and the data)
+  std::function<void()>* release_ = nullptr;  // only for adopted memory
 };
 
 // Shared ownership of a Storage; null when default-made. Copying is one atomic increment.
@@ -55,7 +55,9 @@ class StorageRef {
     return *this;
   }
   ~StorageRef() {
-    if (storage_ != nullptr && storage_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    // The last owner needs no atomic write: nobody else can make a reference from none.
+    if (storage_ != nullptr &&
+        (storage_->unique() || storage_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1)) {
       storage_->destroy();
     }
   }

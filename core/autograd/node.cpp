@@ -10,10 +10,6 @@ std::uint64_t next_sequence() {
   return ++sequence;
 }
 
-// A long chain of nodes must not be freed by recursion: drops queue up here and one loop empties the queue.
-thread_local std::vector<Node*> doomed;
-thread_local bool dooming = false;
-
 }  // namespace
 
 Node::Node(const char* name) : sequence_(next_sequence()), name_(name) {}
@@ -33,18 +29,26 @@ void NodeRef::retain(Node* node) {
 }
 
 void NodeRef::drop(Node* node) noexcept {
-  if (node == nullptr || node->references_.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+  if (node == nullptr || (node->references_.load(std::memory_order_acquire) != 1 &&
+                          node->references_.fetch_sub(1, std::memory_order_acq_rel) != 1)) {
     return;
   }
+  doom(node);
+}
+
+// A long chain of nodes must not be freed by recursion: drops of nested destructors queue up, linked through the dead
+// nodes themselves, and the outermost call empties the queue.
+void NodeRef::doom(Node* node) noexcept {
+  thread_local constinit Node* doomed = nullptr;
+  thread_local constinit bool dooming = false;
+  node->next_doomed_ = doomed;
+  doomed = node;
   if (dooming) {
-    doomed.push_back(node);
     return;
   }
   dooming = true;
-  delete node;
-  while (!doomed.empty()) {
-    Node* next = doomed.back();
-    doomed.pop_back();
+  while (doomed != nullptr) {
+    Node* next = std::exchange(doomed, doomed->next_doomed_);
     delete next;
   }
   dooming = false;
@@ -52,13 +56,13 @@ void NodeRef::drop(Node* node) noexcept {
 
 void LeafNode::set_gradient(Array gradient) {
   require(gradient.shape() == shape_ && gradient.dtype() == dtype_, "set_gradient: {} given for a leaf of {}{}",
-          describe(gradient), name_of(dtype_), to_string(shape_));
+          gradient, name_of(dtype_), shape_);
   gradient_ = std::move(gradient);
 }
 
 void LeafNode::set_buffer(Array buffer) {
   require(!buffer.defined() || (buffer.shape() == shape_ && buffer.dtype() == dtype_ && buffer.is_contiguous()),
-          "set_buffer: {} given for a leaf of {}{}", describe(buffer), name_of(dtype_), to_string(shape_));
+          "set_buffer: {} given for a leaf of {}{}", buffer, name_of(dtype_), shape_);
   buffer_ = std::move(buffer);
 }
 
@@ -76,11 +80,10 @@ void Gradients::add(int input, Array gradient) {
   LeafNode* leaf = target->as_leaf();
   Array& place = leaf != nullptr ? leaf->gradient_ : target->incoming_;
   if (place.defined()) {
-    require(place.shape() == gradient.shape(), "backward of {}: gradient {} for input {}, {} expected", node_.name(),
-            describe(gradient), input, describe(place));
-    if (!place.is_unique() && leaf == nullptr) {
-      place = place.clone();  // shared with the gradient of another node: adding in place would change that too
+    if (place.shape() != gradient.shape() || place.dtype() != gradient.dtype()) [[unlikely]] {
+      wrong_gradient(input, gradient, place.shape(), place.dtype());
     }
+    own(place, leaf != nullptr);
     accumulate(place, gradient.contiguous());
     return;
   }
@@ -88,8 +91,9 @@ void Gradients::add(int input, Array gradient) {
     place = std::move(gradient);
     return;
   }
-  require(gradient.shape() == leaf->shape_, "backward of {}: gradient {} for input {} of shape {}", node_.name(),
-          describe(gradient), input, to_string(leaf->shape_));
+  if (gradient.shape() != leaf->shape_ || gradient.dtype() != leaf->dtype_) [[unlikely]] {
+    wrong_gradient(input, gradient, leaf->shape_, leaf->dtype_);
+  }
   if (leaf->buffer_.defined()) {
     leaf->buffer_.copy_from(gradient);
     place = leaf->buffer_;
@@ -99,20 +103,35 @@ void Gradients::add(int input, Array gradient) {
   }
 }
 
+// Before something is added to the elements of `place`: they may be shared with the gradient of another node, or be a
+// view with strides. A leaf's are its own from the start.
+void Gradients::own(Array& place, bool leaf) {
+  if (!place.is_contiguous() || (!leaf && !place.is_unique())) {
+    place = place.clone();
+  }
+}
+
+void Gradients::wrong_gradient(int input, const Array& gradient, const Shape& shape, DType dtype) const {
+  fail("backward of {}: gradient {} for input {}, {}{} expected", node_.name(), gradient, input, name_of(dtype), shape);
+}
+
 std::pair<Array, bool> Gradients::prepare(int input, const Shape& shape, DType dtype) {
   Node* target = node_.inputs_[input];
   LeafNode* leaf = target->as_leaf();
   Array& place = leaf != nullptr ? leaf->gradient_ : target->incoming_;
+  const bool fits = place.defined() ? place.shape() == shape && place.dtype() == dtype
+                                    : leaf == nullptr || (leaf->shape_ == shape && leaf->dtype_ == dtype);
+  if (!fits) [[unlikely]] {
+    const Array given = Array::deferred(shape, dtype);
+    place.defined() ? wrong_gradient(input, given, place.shape(), place.dtype())
+                    : wrong_gradient(input, given, leaf->shape_, leaf->dtype_);
+  }
   if (!place.defined()) {
     const bool has_buffer = leaf != nullptr && leaf->buffer_.defined();
     place = has_buffer ? leaf->buffer_ : Array::empty(shape, dtype);
-    require(place.shape() == shape && place.dtype() == dtype, "backward of {}: gradient {}{} for input {} of {}",
-            node_.name(), name_of(dtype), to_string(shape), input, describe(place));
     return {place, false};
   }
-  if (leaf == nullptr && (!place.is_unique() || !place.is_contiguous())) {
-    place = place.clone();
-  }
+  own(place, leaf != nullptr);
   return {place, true};
 }
 

@@ -1,7 +1,7 @@
 // The tape: one Node for each recorded op, and one for each leaf (a parameter).
 //
-// A Node knows the Nodes of its inputs, so the tape is a graph held alive by its results. Tensor::backward() walks it in
-// reverse order of creation. A node's saved arrays are freed as soon as its own backward has run.
+// A Node knows the Nodes of its inputs, so the tape is a graph held alive by its results. Tensor::backward() walks it
+// in reverse order of creation. A node's saved arrays are freed as soon as its own backward has run.
 #pragma once
 
 #include <atomic>
@@ -28,7 +28,8 @@ class Node : public Pooled {
   Node& operator=(const Node&) = delete;
   virtual ~Node();
 
-  // Adds the gradient of each wanted input to `gradients`, given the gradient of this op's result.
+  // Adds the gradient of each wanted input to `gradients`, given the gradient of this op's result (contiguous). If
+  // gradient.is_unique(), nothing else sees its elements and backward may overwrite them.
   virtual void backward(const Array& gradient, Gradients& gradients) = 0;
   // Frees the arrays saved for backward.
   virtual void release() noexcept = 0;
@@ -49,10 +50,11 @@ class Node : public Pooled {
   std::atomic<unsigned> references_{1};
   std::uint8_t input_count_ = 0;
   bool released_ = false;
-  std::int32_t pending_ = 0;    // during backward: consumers that have not delivered yet
-  std::uint64_t visit_ = 0;     // the backward() that counted `pending_`
-  std::uint64_t sequence_;      // order of creation on this thread
+  std::int32_t pending_ = 0;  // during backward: consumers that have not delivered yet
+  std::uint64_t visit_ = 0;   // the backward() that counted `pending_`
+  std::uint64_t sequence_;    // order of creation on this thread
   const char* name_;
+  Node* next_doomed_;              // links nodes that wait for their deletion
   Node* inputs_[kMaxInputs] = {};  // owned references; null: that input wants no gradient
   Array incoming_;                 // during backward: the sum of delivered gradients
 };
@@ -77,6 +79,8 @@ class NodeRef {
   static void drop(Node* node) noexcept;
 
  private:
+  static void doom(Node* node) noexcept;
+
   Node* node_ = nullptr;
 };
 
@@ -119,7 +123,8 @@ class Gradients {
   // False: the input needs no gradient; computing one would be wasted work.
   bool wants(int input) const { return node_.inputs_[input] != nullptr; }
 
-  // Adds `gradient` to the gradient of the input. An array whose only owner is this argument is taken over without copy.
+  // Adds `gradient` to the gradient of the input. An array whose only owner is this argument is taken over without
+  // copy.
   void add(int input, Array gradient);
 
   // For kernels that can write into a given place: calls write(target, accumulate), where `target` is a contiguous
@@ -137,6 +142,8 @@ class Gradients {
   friend class Tape;
   explicit Gradients(Node& node) : node_(node) {}
   std::pair<Array, bool> prepare(int input, const Shape& shape, DType dtype);
+  static void own(Array& place, bool leaf);
+  [[noreturn]] void wrong_gradient(int input, const Array& gradient, const Shape& shape, DType dtype) const;
 
   Node& node_;
 };

@@ -3,10 +3,13 @@
 #include <algorithm>
 
 #include "trireme/core/autograd/step_owner.h"
+#include "trireme/core/autograd/tape.h"
 
 namespace trireme {
 
 struct Tensor::Record : public Pooled {
+  explicit Record(Array&& array) : value(std::move(array)) {}
+
   std::atomic<unsigned> references{1};
   bool leaf = false;
   bool weight_from_data = false;
@@ -23,12 +26,13 @@ Tensor::RecordRef::RecordRef(const RecordRef& other) : record_(other.record_) {
 }
 
 Tensor::RecordRef::~RecordRef() {
-  if (record_ != nullptr && record_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+  if (record_ != nullptr && (record_->references.load(std::memory_order_acquire) == 1 ||
+                             record_->references.fetch_sub(1, std::memory_order_acq_rel) == 1)) {
     delete record_;
   }
 }
 
-Tensor::Tensor(Array value) : record_(new Record) { record_->value = std::move(value); }
+Tensor::Tensor(Array value) : record_(new Record(std::move(value))) {}
 
 Tensor Tensor::leaf(Array value) {
   Tensor tensor(std::move(value));
@@ -48,7 +52,7 @@ void Tensor::set_value(Array value) {
   Record& record = checked();
   require(record.leaf, "set_value: only a leaf's value can be replaced; this tensor is the result of an op");
   require(value.shape() == record.value.shape() && value.dtype() == record.value.dtype(),
-          "set_value: {} given for a parameter of {}", describe(value), describe(record.value));
+          "set_value: {} given for a parameter of {}", value, record.value);
   record.value = std::move(value);
 }
 
@@ -91,15 +95,16 @@ Tensor& Tensor::set_weight(double weight, bool depends_on_data) {
   return *this;
 }
 
-bool Recorder::wanted(std::initializer_list<const Tensor*> inputs) {
+bool Recorder::wanted(std::span<const Tensor* const> inputs) {
   if (!step_context().recording) {
     return false;
   }
   return std::any_of(inputs.begin(), inputs.end(), [](const Tensor* input) { return input->requires_grad(); });
 }
 
-Tensor Recorder::attach(Array value, Node* node, std::initializer_list<const Tensor*> inputs) {
+Tensor Recorder::attach(Array value, Node* node, std::span<const Tensor* const> inputs) {
   static_assert(kMaxInputs <= 255);
+  NodeRef owner(node);
   require(inputs.size() <= kMaxInputs, "record: op {} has {} inputs, at most {} supported", node->name(), inputs.size(),
           kMaxInputs);
   for (const Tensor* input : inputs) {
@@ -108,102 +113,20 @@ Tensor Recorder::attach(Array value, Node* node, std::initializer_list<const Ten
     node->inputs_[node->input_count_++] = source;
   }
   Tensor result(std::move(value));
-  result.record_->node = NodeRef(node);
+  result.record_->node = std::move(owner);
   return result;
 }
 
-// One backward pass: counts how many gradients each node will get, then runs nodes that have got all of theirs, latest
-// made first. That order is the same in every run, keeps memory low and makes gradients of late layers ready early.
-class Tape {
- public:
-  void run(Node& root, Array gradient) {
-    count(root);
-    root.incoming_ = std::move(gradient);
-    push(&root);
-    try {
-      while (!ready_.empty()) {
-        std::pop_heap(ready_.begin(), ready_.end(), later);
-        Node* node = ready_.back();
-        ready_.pop_back();
-        step(*node);
-      }
-    } catch (...) {
-      ready_.clear();
-      throw;
-    }
-  }
-
- private:
-  static bool later(const Node* a, const Node* b) { return a->sequence_ < b->sequence_; }
-
-  void push(Node* node) {
-    ready_.push_back(node);
-    std::push_heap(ready_.begin(), ready_.end(), later);
-  }
-
-  void count(Node& root) {
-    ++visit_;
-    root.visit_ = visit_;
-    root.pending_ = 0;
-    stack_.clear();
-    stack_.push_back(&root);
-    while (!stack_.empty()) {
-      Node* node = stack_.back();
-      stack_.pop_back();
-      require(!node->released_, "backward: the tape of {} was already walked and freed; run the forward pass again",
-              node->name());
-      for (Node* input : node->inputs()) {
-        if (input == nullptr) {
-          continue;
-        }
-        if (input->visit_ != visit_) {
-          input->visit_ = visit_;
-          input->pending_ = 0;
-          input->incoming_ = Array();
-          stack_.push_back(input);
-        }
-        ++input->pending_;
-      }
-    }
-  }
-
-  void step(Node& node) {
-    if (node.as_leaf() != nullptr) {
-      Gradients unused(node);
-      node.backward(Array(), unused);
-      return;
-    }
-    const Array gradient = std::move(node.incoming_);
-    node.incoming_ = Array();
-    if (gradient.defined()) {  // undefined: every consumer declined to give a gradient
-      Gradients gradients(node);
-      node.backward(gradient, gradients);
-    }
-    node.release();
-    node.released_ = true;
-    for (Node* input : node.inputs()) {
-      if (input != nullptr && --input->pending_ == 0) {
-        push(input);
-      }
-    }
-  }
-
-  std::vector<Node*> ready_;
-  std::vector<Node*> stack_;
-  std::uint64_t visit_ = 0;
-};
-
 void Tensor::backward(const Array& gradient) const {
   require(requires_grad(), "backward: this tensor has no history; no input required a gradient, or NoGrad was active");
-  require(gradient.shape() == shape() && gradient.dtype() == dtype(), "backward: gradient {} given for {}",
-          describe(gradient), describe(array()));
-  thread_local Tape tape;  // its vectors keep their capacity: no allocation in the steady state
+  require(gradient.shape() == shape() && gradient.dtype() == dtype(), "backward: gradient {} given for {}", gradient,
+          array());
   const NodeRef keep = node();
-  tape.run(*keep.get(), gradient.clone());
+  Tape::of_this_thread().run(*keep.get(), gradient.clone());
 }
 
 void Tensor::backward() const {
-  require(count() == 1, "backward: {} given, a scalar expected; pass a gradient for other shapes", describe(array()));
+  require(count() == 1, "backward: {} given, a scalar expected; pass a gradient for other shapes", array());
   StepOwner* owner = step_context().owner;
   const double root = owner == nullptr ? 1.0 : owner->begin_backward(array(), weight(), weight_depends_on_data());
   backward(Array::full(shape(), root, dtype()));

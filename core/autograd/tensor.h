@@ -2,6 +2,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -87,8 +88,8 @@ class Tensor {
 class Recorder {
  public:
   // True if any input wants a gradient and this thread records.
-  static bool wanted(std::initializer_list<const Tensor*> inputs);
-  static Tensor attach(Array value, Node* node, std::initializer_list<const Tensor*> inputs);
+  static bool wanted(std::span<const Tensor* const> inputs);
+  static Tensor attach(Array value, Node* node, std::span<const Tensor* const> inputs);
 };
 
 template <class Backward>
@@ -121,14 +122,20 @@ class OpNode final : public Node {
 //     });
 //   }
 //
-// The lambda captures exactly the arrays that backward needs. `name` must be a string literal.
+// The lambda captures exactly the arrays that backward needs. `name` must be a string literal. At most kMaxInputs
+// inputs.
 template <class Backward>
-Tensor record(const char* name, Array value, std::initializer_list<const Tensor*> inputs, Backward&& backward) {
+Tensor record(const char* name, Array value, std::span<const Tensor* const> inputs, Backward&& backward) {
   if (!Recorder::wanted(inputs)) {
     return Tensor(std::move(value));
   }
   auto* node = new OpNode<std::decay_t<Backward>>(name, std::forward<Backward>(backward));
   return Recorder::attach(std::move(value), node, inputs);
+}
+template <class Backward>
+Tensor record(const char* name, Array value, std::initializer_list<const Tensor*> inputs, Backward&& backward) {
+  return record(name, std::move(value), std::span<const Tensor* const>(inputs.begin(), inputs.size()),
+                std::forward<Backward>(backward));
 }
 
 }  // namespace trireme

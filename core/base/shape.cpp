@@ -22,8 +22,8 @@ Shape broadcast_shapes(const Shape& a, const Shape& b, const char* op) {
     const int from_b = i - (dims - b.dims());
     const std::int64_t size_a = from_a < 0 ? 1 : a[from_a];
     const std::int64_t size_b = from_b < 0 ? 1 : b[from_b];
-    require(size_a == size_b || size_a == 1 || size_b == 1, "{}: shapes {} and {} do not broadcast (dim {})", op,
-            to_string(a), to_string(b), i);
+    require(size_a == size_b || size_a == 1 || size_b == 1, "{}: shapes {} and {} do not broadcast (dim {})", op, a, b,
+            i);
     out.push_back(size_a == 1 ? size_b : size_a);
   }
   return out;

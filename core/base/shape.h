@@ -35,7 +35,8 @@ class Shape {
     require(wrapped >= 0 && wrapped < count_, "dim {} given for an array of {} dims", dim, count_);
     return wrapped;
   }
-  // The number of elements: the product of all sizes, 1 for a scalar.
+  // The number of elements: the product of all sizes, 1 for a scalar. REQUIRES: it fits (Array checks what it is
+  // given).
   std::int64_t count() const {
     std::int64_t product = 1;
     for (int i = 0; i < count_; ++i) {
@@ -76,3 +77,12 @@ Shape broadcast_shapes(const Shape& a, const Shape& b, const char* op);
 std::string to_string(const Shape& shape);
 
 }  // namespace trireme
+
+// Shapes are passed to require() and fail() as they are, so that the text is only made when an error is raised.
+template <>
+struct fmt::formatter<trireme::Shape> {
+  constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+  fmt::format_context::iterator format(const trireme::Shape& shape, fmt::format_context& context) const {
+    return fmt::format_to(context.out(), "{}", trireme::to_string(shape));
+  }
+};

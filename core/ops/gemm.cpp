@@ -21,7 +21,8 @@ using ops::GemmArgs;
 constexpr std::int64_t kDepth = 384;             // of a block in K: the panel of A (8 x 384 f32, 12 KiB) stays in L1
 constexpr std::int64_t kBlockBytes = 600 << 10;  // the packed block of B: stays in L2
 constexpr std::int64_t kRowTile = 64;            // rows of a tile of parallel_for
-constexpr std::int64_t kDirectRows = 32;         // with so few rows, packing B would cost more than it brings
+constexpr std::int64_t kSkew = 16;        // between packed panels of A, whose distance must not be a multiple of a page
+constexpr std::int64_t kDirectRows = 32;  // with so few rows, packing B would cost more than it brings
 
 // One step in K and N of the product: C[:, columns] += A[:, depths] B[depths, columns].
 template <class T>
@@ -42,54 +43,81 @@ class Step {
   std::size_t packed_count() const { return static_cast<std::size_t>(panels() * panel_columns() * depth_); }
 
   void pack_b(std::int64_t begin_panel, std::int64_t end_panel, T* packed) const {
+    const hn::ScalableTag<T> d;
     for (std::int64_t panel = begin_panel; panel < end_panel; ++panel) {
       const std::int64_t first = panel * panel_columns();
       const std::int64_t count = std::min(panel_columns(), columns_ - first);
       T* out = packed + panel * panel_columns() * depth_;
       const std::int64_t column = column_ + first;
       if (args_.transpose_b) {
-        pack_transposed(depth_, count, panel_columns(), args_.b + column * args_.ldb + k_, args_.ldb, out);
+        pack_transposed(d, depth_, count, panel_columns(), args_.b + column * args_.ldb + k_, args_.ldb, out);
       } else {
-        pack_rows(depth_, count, panel_columns(), args_.b + k_ * args_.ldb + column, args_.ldb, out);
+        pack_rows(d, depth_, count, panel_columns(), args_.b + k_ * args_.ldb + column, args_.ldb, out);
       }
     }
   }
 
   void rows(std::int64_t begin, std::int64_t end, const T* packed) const {
-    HWY_ALIGN T panel[kRows * kDepth];
+    thread_local ops::Workspace workspace;
+    T* panels = nullptr;
+    if (pack_a_) {
+      panels = workspace.get<T>(static_cast<std::size_t>(kRowTile / kRows * (kDepth * kRows + kSkew)));
+      pack_a(begin, end, panels);
+    }
     for (std::int64_t row = begin; row < end;) {
       const std::int64_t left = end - row;
       const int count = left >= kRows ? kRows : left >= 4 ? 4 : left >= 2 ? 2 : 1;
       PanelA<T> a{args_.a + row * args_.lda + k_, args_.lda};
       if (pack_a_) {
-        pack_a(row, count, panel);
-        a.first = panel;
+        const std::int64_t within = (row - begin) % kRows;
+        a.first = panels + (row - begin) / kRows * panel_stride() + within;
       }
-      row_of_blocks(row, count, a, packed);
+      row_of_blocks(row, count, left > count, a, packed);
       row += count;
     }
   }
 
  private:
-  void pack_a(std::int64_t row, int count, T* panel) const {
-    if (args_.transpose_a) {
-      const T* from = args_.a + k_ * args_.lda + row;
-      for (std::int64_t k = 0; k < depth_; ++k, from += args_.lda) {
-        for (int i = 0; i < count; ++i) {
-          panel[k * kRows + i] = from[i];
-        }
+  std::int64_t panel_stride() const { return depth_ * kRows + kSkew; }
+
+  void pack_a(std::int64_t begin, std::int64_t end, T* out) const {
+    const hn::CappedTag<T, kRows> d;
+    if (!args_.transpose_a) {
+      for (std::int64_t row = begin; row < end; row += kRows, out += panel_stride()) {
+        const std::int64_t count = std::min<std::int64_t>(kRows, end - row);
+        pack_transposed(d, depth_, count, kRows, args_.a + row * args_.lda + k_, args_.lda, out);
       }
       return;
     }
-    for (int i = 0; i < count; ++i) {
-      const T* from = args_.a + (row + i) * args_.lda + k_;
-      for (std::int64_t k = 0; k < depth_; ++k) {
-        panel[k * kRows + i] = from[k];
+    for (std::int64_t k = 0; k < depth_; ++k) {  // all panels at once, so that each line of A is read once
+      const T* from = args_.a + (k_ + k) * args_.lda + begin;
+      T* to = out + k * kRows;
+      std::int64_t left = end - begin;
+      for (; left >= kRows; left -= kRows, from += kRows, to += panel_stride()) {
+        pack_rows(d, 1, kRows, kRows, from, 0, to);
+      }
+      if (left > 0) {
+        pack_rows(d, 1, left, kRows, from, 0, to);
       }
     }
   }
 
-  void row_of_blocks(std::int64_t row, int count, PanelA<T> a, const T* packed) const {
+  // Fetches one of `parts` parts of the panel of A after `a`, so that its first use does not wait.
+  void prefetch_next(PanelA<T> a, int count, std::int64_t part, std::int64_t parts) const {
+    const std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(T));
+    const std::int64_t rows = pack_a_ ? 1 : count;
+    const std::int64_t depth = pack_a_ ? depth_ * kRows : depth_;
+    const std::int64_t next = pack_a_ ? panel_stride() : count * args_.lda;
+    const std::int64_t length = (depth / parts + line - 1) / line * line;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const T* from = a.first + next + i * args_.lda;
+      for (std::int64_t k = part * length; k < std::min(depth, (part + 1) * length); k += line) {
+        __builtin_prefetch(from + k, 0, 3);
+      }
+    }
+  }
+
+  void row_of_blocks(std::int64_t row, int count, bool more, PanelA<T> a, const T* packed) const {
     const BlockFunction<T> whole = block_function<T>(count, kVectors, pack_a_, false);
     for (std::int64_t panel = 0; panel < panels(); ++panel) {
       const std::int64_t first = panel * panel_columns();
@@ -104,6 +132,9 @@ class Step {
                         !first_step || args_.accumulate, last};
       const BlockFunction<T> multiply =
           vectors == kVectors && !partial ? whole : block_function<T>(count, vectors, pack_a_, partial);
+      if (more) {
+        prefetch_next(a, count, panel, panels());
+      }
       if (pack_b_) {
         multiply(depth_, a, packed + first * depth_, panel_columns(), c);
       } else {

@@ -153,22 +153,24 @@ HWY_INLINE hn::Vec<D> load_quads(D d, const float* p, std::int64_t stride) {
 #endif
 
 // out[k * width + j] = b[j * ldb + k] for k in [0, depth), j in [0, columns); columns up to `width` become zero.
-template <class T>
-void pack_transposed(std::int64_t depth, std::int64_t columns, std::int64_t width, const T* b, std::int64_t ldb,
-                     T* out) {
+// REQUIRES: width is a multiple of Lanes(d).
+template <class D, class T = hn::TFromD<D>>
+void pack_transposed([[maybe_unused]] D d, std::int64_t depth, std::int64_t columns, std::int64_t width, const T* b,
+                     std::int64_t ldb, T* out) {
   std::int64_t done = 0;  // columns
 #if HWY_TARGET != HWY_SCALAR
   if constexpr (sizeof(T) == 4) {
-    const hn::ScalableTag<float> d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
     for (; done + lanes <= columns; done += lanes) {
       std::int64_t k = 0;
       for (; k + 4 <= depth; k += 4) {
-        hn::Vec<decltype(d)> quads[4];
+        hn::Vec<D> quads[4];
+#pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
           quads[i] = load_quads(d, b + (done + i) * ldb + k, 4 * ldb);
         }
         transpose_blocks(d, quads);
+#pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
           hn::StoreU(quads[i], d, out + (k + i) * width + done);
         }
@@ -181,20 +183,17 @@ void pack_transposed(std::int64_t depth, std::int64_t columns, std::int64_t widt
     }
   }
 #endif
-  for (std::int64_t k = 0; k < depth; ++k) {
-    for (std::int64_t j = done; j < columns; ++j) {
-      out[k * width + j] = b[j * ldb + k];
-    }
-    for (std::int64_t j = columns; j < width; ++j) {
-      out[k * width + j] = 0;
+  for (std::int64_t k = 0; k < depth && done < width; ++k) {
+    for (std::int64_t j = done; j < width; ++j) {
+      out[k * width + j] = j < columns ? b[j * ldb + k] : T{0};
     }
   }
 }
 
 // out[k * width + j] = b[k * ldb + j], likewise.
-template <class T>
-void pack_rows(std::int64_t depth, std::int64_t columns, std::int64_t width, const T* b, std::int64_t ldb, T* out) {
-  const hn::ScalableTag<T> d;
+template <class D, class T = hn::TFromD<D>>
+void pack_rows(D d, std::int64_t depth, std::int64_t columns, std::int64_t width, const T* b, std::int64_t ldb,
+               T* out) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   for (std::int64_t k = 0; k < depth; ++k) {
     std::int64_t j = 0;

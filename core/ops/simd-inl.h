@@ -42,15 +42,27 @@ requires(sizeof(hn::TFromD<D>) == 8) HWY_INLINE hn::Vec<D> exp(D d, hn::Vec<D> x
   return hn::IfThenElse(hn::Eq(x, x), y, x);
 }
 
-// 1 / (1 + e^-x) within 3 ulp; exact limits for large |x|.
+// 1 / d for d in [1, 1e35], within 2 ulp.
 template <class D>
-HWY_INLINE hn::Vec<D> sigmoid(D d, hn::Vec<D> x) {
-  const auto one = hn::Set(d, 1);
-  return hn::Div(one, hn::Add(one, exp(d, hn::Neg(x))));
+HWY_INLINE hn::Vec<D> reciprocal([[maybe_unused]] D d, hn::Vec<D> x) {
+#if HWY_TARGET <= HWY_AVX3
+  if constexpr (sizeof(hn::TFromD<D>) == 4) {
+    const auto guess = hn::ApproximateReciprocal(x);  // 14 bits; one Newton step doubles them
+    return hn::Mul(guess, hn::NegMulAdd(x, guess, hn::Set(d, 2.0f)));
+  }
+#endif
+  return hn::Div(hn::Set(d, 1), x);
 }
 
-// tanh within a few ulp of 1: 2 sigmoid(2x) - 1, exact limits for large |x|. For small |x| the error is absolute (1e-7
-// in f32), which is what activations and gates need; hn::Tanh is relative everywhere and slower.
+// 1 / (1 + e^-x) within 4 ulp for |x| <= 80; beyond, the value at 80 (1.8e-35 or 1). NaN stays NaN.
+template <class D>
+HWY_INLINE hn::Vec<D> sigmoid(D d, hn::Vec<D> x) {
+  const auto bounded = hn::Max(hn::Set(d, -80), hn::Min(hn::Set(d, 80), hn::Neg(x)));
+  return reciprocal(d, hn::Add(hn::Set(d, 1), exp(d, bounded)));
+}
+
+// 2 sigmoid(2x) - 1, which is tanh x with an absolute error of a few 1e-8 in f32: what activations need. hn::Tanh is
+// accurate relative to small results too, and slower.
 template <class D>
 HWY_INLINE hn::Vec<D> fast_tanh(D d, hn::Vec<D> x) {
   const auto two = hn::Set(d, 2);

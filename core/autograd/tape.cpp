@@ -1,0 +1,114 @@
+#include "trireme/core/autograd/tape.h"
+
+#include <algorithm>
+#include <atomic>
+
+namespace trireme {
+namespace {
+
+// Of the process: a leaf may be walked by one thread today and by another tomorrow.
+std::uint64_t next_visit() {
+  static constinit std::atomic<std::uint64_t> visit{0};
+  return visit.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+}  // namespace
+
+Tape& Tape::of_this_thread() {
+  thread_local Tape tape;
+  return tape;
+}
+
+void Tape::run(Node& root, Array gradient) {
+  struct Pass {
+    explicit Pass(Tape& owner) : tape(owner), first(owner.first_), outermost(owner.outermost_) {
+      tape.first_ = tape.ready_.size();
+    }
+    ~Pass() {
+      tape.ready_.resize(tape.first_);
+      tape.first_ = first;
+      tape.outermost_ = outermost;
+    }
+    Tape& tape;
+    std::size_t first;
+    std::uint64_t outermost;
+  } pass(*this);
+  count(root);
+  root.incoming_ = std::move(gradient);
+  push(&root);
+  while (ready_.size() > first_) {
+    step(*pop());
+  }
+}
+
+void Tape::push(Node* node) {
+  ready_.push_back(node);
+  std::push_heap(ready_.begin() + static_cast<std::ptrdiff_t>(first_), ready_.end(),
+                 [](const Node* a, const Node* b) { return a->sequence_ < b->sequence_; });
+}
+
+Node* Tape::pop() {
+  std::pop_heap(ready_.begin() + static_cast<std::ptrdiff_t>(first_), ready_.end(),
+                [](const Node* a, const Node* b) { return a->sequence_ < b->sequence_; });
+  Node* node = ready_.back();
+  ready_.pop_back();
+  return node;
+}
+
+void Tape::count(Node& root) {
+  const std::uint64_t visit = next_visit();
+  if (outermost_ == 0) {
+    outermost_ = visit;
+  }
+  root.visit_ = visit;
+  root.pending_ = 0;
+  stack_.clear();
+  stack_.push_back(&root);
+  while (!stack_.empty()) {
+    Node* node = stack_.back();
+    stack_.pop_back();
+    require(!node->released_, "backward: the tape of {} was already walked and freed; run the forward pass again",
+            node->name());
+    for (Node* input : node->inputs()) {
+      if (input == nullptr) {
+        continue;
+      }
+      if (input->visit_ != visit) {
+        if (input->visit_ < outermost_) {  // else an outer pass still waits for it: its count goes on
+          input->pending_ = 0;
+          input->incoming_ = Array();
+        }
+        input->visit_ = visit;
+        stack_.push_back(input);
+      }
+      ++input->pending_;
+    }
+  }
+}
+
+void Tape::step(Node& node) {
+  if (node.as_leaf() != nullptr) {
+    Gradients unused(node);
+    node.backward(Array(), unused);
+    return;
+  }
+  {
+    Array gradient = std::exchange(node.incoming_, Array());
+    if (gradient.defined()) {  // undefined: every consumer declined to give a gradient
+      if (!gradient.is_contiguous()) {
+        gradient = gradient.clone();
+      }
+      Gradients gradients(node);
+      node.backward(gradient, gradients);
+    }
+  }
+  node.release();
+  node.released_ = true;
+  for (Node* input : node.inputs()) {
+    if (input != nullptr && --input->pending_ == 0) {
+      push(input);
+    }
+  }
+}
+
+}  // namespace trireme
