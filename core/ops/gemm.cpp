@@ -1,0 +1,199 @@
+#include "trireme/core/ops/gemm.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "trireme/core/base/parallel.h"
+#include "trireme/core/ops/workspace.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "trireme/core/ops/gemm.cpp"
+#include "trireme/core/base/simd.h"
+// after simd.h
+#include "trireme/core/ops/gemm_kernel-inl.h"
+#include "trireme/core/ops/pack-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace trireme::HWY_NAMESPACE {
+namespace {
+
+using ops::GemmArgs;
+
+constexpr std::int64_t kDepth = 384;             // of a block in K: the panel of A (8 x 384 f32, 12 KiB) stays in L1
+constexpr std::int64_t kBlockBytes = 600 << 10;  // the packed block of B: stays in L2
+constexpr std::int64_t kRowTile = 64;            // rows of a tile of parallel_for
+constexpr std::int64_t kSkew = 16;        // between packed panels of A, whose distance must not be a multiple of a page
+constexpr std::int64_t kDirectRows = 32;  // with so few rows, packing B would cost more than it brings
+
+// One step in K and N of the product: C[:, columns] += A[:, depths] B[depths, columns].
+template <class T>
+class Step {
+ public:
+  Step(const GemmArgs<T>& args, std::int64_t column, std::int64_t columns, std::int64_t k, std::int64_t depth)
+      : args_(args), column_(column), columns_(columns), k_(k), depth_(depth) {
+    const std::int64_t stride_bytes = args.lda * static_cast<std::int64_t>(sizeof(T));
+    // Rows whose distance is a multiple of a page share one set of the L1 cache and would evict each other.
+    pack_a_ = args.transpose_a || (stride_bytes % 4096 == 0 && args.m >= kRows);
+    pack_b_ = args.transpose_b || args.m > kDirectRows;
+  }
+
+  static std::int64_t lanes() { return static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>())); }
+  static std::int64_t panel_columns() { return kVectors * lanes(); }
+  std::int64_t panels() const { return (columns_ + panel_columns() - 1) / panel_columns(); }
+  bool packs_b() const { return pack_b_; }
+  std::size_t packed_count() const { return static_cast<std::size_t>(panels() * panel_columns() * depth_); }
+
+  void pack_b(std::int64_t begin_panel, std::int64_t end_panel, T* packed) const {
+    const hn::ScalableTag<T> d;
+    for (std::int64_t panel = begin_panel; panel < end_panel; ++panel) {
+      const std::int64_t first = panel * panel_columns();
+      const std::int64_t count = std::min(panel_columns(), columns_ - first);
+      T* out = packed + panel * panel_columns() * depth_;
+      const std::int64_t column = column_ + first;
+      if (args_.transpose_b) {
+        pack_transposed(d, depth_, count, panel_columns(), args_.b + column * args_.ldb + k_, args_.ldb, out,
+                        panel_columns());
+      } else {
+        pack_rows(d, depth_, count, panel_columns(), args_.b + k_ * args_.ldb + column, args_.ldb, out,
+                  panel_columns());
+      }
+    }
+  }
+
+  void rows(std::int64_t begin, std::int64_t end, const T* packed) const {
+    thread_local ops::Workspace workspace;
+    T* panels = nullptr;
+    if (pack_a_) {
+      panels = workspace.get<T>(static_cast<std::size_t>(kRowTile / kRows * (kDepth * kRows + kSkew)));
+      pack_a(begin, end, panels);
+    }
+    for (std::int64_t row = begin; row < end;) {
+      const std::int64_t left = end - row;
+      const int count = left >= kRows ? kRows : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+      PanelA<T> a{args_.a + row * args_.lda + k_, args_.lda};
+      if (pack_a_) {
+        const std::int64_t within = (row - begin) % kRows;
+        a.first = panels + (row - begin) / kRows * panel_stride() + within;
+      }
+      row_of_blocks(row, count, left > count, a, packed);
+      row += count;
+    }
+  }
+
+ private:
+  std::int64_t panel_stride() const { return depth_ * kRows + kSkew; }
+
+  void pack_a(std::int64_t begin, std::int64_t end, T* out) const {
+    const hn::CappedTag<T, kRows> d;
+    if (!args_.transpose_a) {
+      for (std::int64_t row = begin; row < end; row += kRows, out += panel_stride()) {
+        const std::int64_t count = std::min<std::int64_t>(kRows, end - row);
+        pack_transposed(d, depth_, count, kRows, args_.a + row * args_.lda + k_, args_.lda, out, kRows);
+      }
+      return;
+    }
+    for (std::int64_t k = 0; k < depth_; ++k) {  // all panels at once, so that each line of A is read once
+      const T* from = args_.a + (k_ + k) * args_.lda + begin;
+      T* to = out + k * kRows;
+      std::int64_t left = end - begin;
+      for (; left >= kRows; left -= kRows, from += kRows, to += panel_stride()) {
+        pack_rows(d, 1, kRows, kRows, from, 0, to, kRows);
+      }
+      if (left > 0) {
+        pack_rows(d, 1, left, kRows, from, 0, to, kRows);
+      }
+    }
+  }
+
+  // Fetches one of `parts` parts of the panel of A after `a`, so that its first use does not wait.
+  void prefetch_next(PanelA<T> a, int count, std::int64_t part, std::int64_t parts) const {
+    const std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(T));
+    const std::int64_t rows = pack_a_ ? 1 : count;
+    const std::int64_t depth = pack_a_ ? depth_ * kRows : depth_;
+    const std::int64_t next = pack_a_ ? panel_stride() : count * args_.lda;
+    const std::int64_t length = (depth / parts + line - 1) / line * line;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const T* from = a.first + next + i * args_.lda;
+      for (std::int64_t k = part * length; k < std::min(depth, (part + 1) * length); k += line) {
+        __builtin_prefetch(from + k, 0, 3);
+      }
+    }
+  }
+
+  void row_of_blocks(std::int64_t row, int count, bool more, PanelA<T> a, const T* packed) const {
+    const BlockFunction<T> whole = block_function<T>(count, kVectors, pack_a_, false);
+    for (std::int64_t panel = 0; panel < panels(); ++panel) {
+      const std::int64_t first = panel * panel_columns();
+      const std::int64_t width = std::min(panel_columns(), columns_ - first);
+      const int vectors = static_cast<int>((width + lanes() - 1) / lanes());
+      const int last = static_cast<int>(width - (vectors - 1) * lanes());
+      const bool partial = last != lanes();
+      const std::int64_t column = column_ + first;
+      const bool first_step = k_ == 0;
+      const BlockC<T> c{args_.c + row * args_.ldc + column, args_.ldc,
+                        first_step && args_.bias != nullptr ? args_.bias + column : nullptr,
+                        !first_step || args_.accumulate, last};
+      const BlockFunction<T> multiply =
+          vectors == kVectors && !partial ? whole : block_function<T>(count, vectors, pack_a_, partial);
+      if (more) {
+        prefetch_next(a, count, panel, panels());
+      }
+      if (pack_b_) {
+        multiply(depth_, a, packed + first * depth_, panel_columns(), c);
+      } else {
+        multiply(depth_, a, args_.b + k_ * args_.ldb + column, args_.ldb, c);
+      }
+    }
+  }
+
+  const GemmArgs<T>& args_;
+  std::int64_t column_, columns_, k_, depth_;
+  bool pack_a_, pack_b_;
+};
+
+// The depth of each step in K: equal parts of at most kDepth, a function of K alone.
+std::int64_t depth_of(std::int64_t k) {
+  const std::int64_t steps = std::max<std::int64_t>(1, (k + kDepth - 1) / kDepth);
+  return std::max<std::int64_t>(1, ((k + steps - 1) / steps + 7) / 8 * 8);
+}
+
+template <class T>
+void multiply(const GemmArgs<T>& args) {
+  thread_local ops::Workspace workspace;
+  const std::int64_t depth = depth_of(args.k);
+  const std::int64_t panel = Step<T>::panel_columns();
+  const std::int64_t fit = kBlockBytes / static_cast<std::int64_t>(sizeof(T)) / depth;
+  const std::int64_t block = std::max<std::int64_t>(1, std::min(fit, 4 * kDepth) / panel) * panel;
+  for (std::int64_t column = 0; column < args.n; column += block) {
+    for (std::int64_t k = 0; k < std::max<std::int64_t>(args.k, 1); k += depth) {
+      const Step<T> step(args, column, std::min(block, args.n - column), k, std::min(depth, args.k - k));
+      T* packed = nullptr;
+      if (step.packs_b()) {
+        packed = workspace.get<T>(step.packed_count());
+        parallel_for(step.panels(), 4, [&](std::int64_t begin, std::int64_t end) { step.pack_b(begin, end, packed); });
+      }
+      parallel_for(args.m, kRowTile, [&](std::int64_t begin, std::int64_t end) { step.rows(begin, end, packed); });
+    }
+  }
+}
+
+void gemm_f32(const GemmArgs<float>& args) { multiply(args); }
+void gemm_f64(const GemmArgs<double>& args) { multiply(args); }
+
+}  // namespace
+}  // namespace trireme::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace trireme {
+HWY_EXPORT(gemm_f32);
+HWY_EXPORT(gemm_f64);
+}  // namespace trireme
+
+namespace trireme::ops {
+
+void gemm(const GemmArgs<float>& args) { HWY_DYNAMIC_DISPATCH(gemm_f32)(args); }
+void gemm(const GemmArgs<double>& args) { HWY_DYNAMIC_DISPATCH(gemm_f64)(args); }
+
+}  // namespace trireme::ops
+#endif

@@ -1,0 +1,124 @@
+// The innermost part of a matrix product: a block of C in registers. Included once for each instruction set by
+// gemm.cpp; see gemm.h for the method.
+#if defined(TRIREME_CORE_OPS_GEMM_KERNEL_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TRIREME_CORE_OPS_GEMM_KERNEL_INL_H_
+#undef TRIREME_CORE_OPS_GEMM_KERNEL_INL_H_
+#else
+#define TRIREME_CORE_OPS_GEMM_KERNEL_INL_H_
+#endif
+
+#include "trireme/core/base/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace trireme::HWY_NAMESPACE {
+
+// The block of C in registers: kRows x kVectors vectors. With three vectors a row, each load of an A element feeds
+// three multiply-adds, and the accumulators, three B vectors and one A value fit the 32 (AVX-512) or 16 registers there
+// are.
+inline constexpr int kVectors = 3;
+inline constexpr int kRows = HWY_TARGET <= HWY_AVX3 ? 8 : 4;
+
+// Where the panel of A comes from and how its elements lie.
+template <class T>
+struct PanelA {
+  const T* first;
+  std::int64_t row_stride;  // unpacked: element (i, k) at first[i * row_stride + k]; packed: at first[k * kRows + i]
+};
+
+// What happens to the finished block.
+template <class T>
+struct BlockC {
+  T* first;
+  std::int64_t row_stride;
+  const T* bias;   // of the block's first column, or null
+  bool add;        // to what C holds
+  int last_lanes;  // columns in the last vector
+};
+
+// C block = sum over k of A(i, k) * B(k, j) in the order of k; vectors of B at b + k * b_stride.
+template <int kBlockRows, int kBlockVectors, bool kPacked, bool kPartial, class T>
+HWY_NOINLINE void multiply_block(std::int64_t depth, PanelA<T> a, const T* b, std::int64_t b_stride, BlockC<T> c) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto last = static_cast<std::size_t>(c.last_lanes);
+  V sums[kBlockRows][kBlockVectors];
+#pragma GCC unroll 8
+  for (int i = 0; i < kBlockRows; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kBlockVectors; ++j) {
+      sums[i][j] = hn::Zero(d);
+    }
+  }
+  for (std::int64_t k = 0; k < depth; ++k, b += b_stride) {
+    V row[kBlockVectors];
+#pragma GCC unroll 4
+    for (int j = 0; j < kBlockVectors; ++j) {
+      const bool partial = kPartial && j == kBlockVectors - 1;
+      row[j] = partial ? load_tail(d, b + j * lanes, last) : hn::LoadU(d, b + j * lanes);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kBlockRows; ++i) {
+      const V left = hn::Set(d, kPacked ? a.first[k * kRows + i] : a.first[i * a.row_stride + k]);
+#pragma GCC unroll 4
+      for (int j = 0; j < kBlockVectors; ++j) {
+        sums[i][j] = hn::MulAdd(left, row[j], sums[i][j]);
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < kBlockVectors; ++j) {
+    const bool partial = kPartial && j == kBlockVectors - 1;
+    V bias = hn::Zero(d);
+    if (c.bias != nullptr) {
+      bias = partial ? load_tail(d, c.bias + j * lanes, last) : hn::LoadU(d, c.bias + j * lanes);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kBlockRows; ++i) {
+      T* to = c.first + i * c.row_stride + j * lanes;
+      V sum = sums[i][j];
+      if (c.bias != nullptr) {
+        sum = hn::Add(sum, bias);
+      }
+      if (c.add) {
+        sum = hn::Add(sum, partial ? load_tail(d, to, last) : hn::LoadU(d, to));
+      }
+      if (partial) {
+        store_tail(sum, d, to, last);
+      } else {
+        hn::StoreU(sum, d, to);
+      }
+    }
+  }
+}
+
+template <class T>
+using BlockFunction = void (*)(std::int64_t, PanelA<T>, const T*, std::int64_t, BlockC<T>);
+
+template <int kBlockRows, class T>
+HWY_INLINE BlockFunction<T> block_of_rows(int vectors, bool packed, bool partial) {
+#define TRIREME_BLOCK(V)                                                                                            \
+  (packed                                                                                                           \
+       ? (partial ? &multiply_block<kBlockRows, V, true, true, T> : &multiply_block<kBlockRows, V, true, false, T>) \
+       : (partial ? &multiply_block<kBlockRows, V, false, true, T> : &multiply_block<kBlockRows, V, false, false, T>))
+  return vectors == 3 ? TRIREME_BLOCK(3) : vectors == 2 ? TRIREME_BLOCK(2) : TRIREME_BLOCK(1);
+#undef TRIREME_BLOCK
+}
+
+// The kernel for 8, 4, 2 or 1 rows.
+template <class T>
+HWY_INLINE BlockFunction<T> block_function(int rows, int vectors, bool packed, bool partial) {
+  if constexpr (kRows == 8) {
+    if (rows == 8) {
+      return block_of_rows<8, T>(vectors, packed, partial);
+    }
+  }
+  return rows == 4   ? block_of_rows<4, T>(vectors, packed, partial)
+         : rows == 2 ? block_of_rows<2, T>(vectors, packed, partial)
+                     : block_of_rows<1, T>(vectors, packed, partial);
+}
+
+}  // namespace trireme::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

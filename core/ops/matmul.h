@@ -1,0 +1,13 @@
+// Products of matrices and of batches of matrices.
+#pragma once
+
+#include "trireme/core/autograd/tensor.h"
+
+namespace trireme::ops {
+
+// [.., M, K] x [.., K, N] -> [.., M, N]; the dims before the last two are broadcast as NumPy does. f32 or f64. A matrix
+// of either side whose rows or whose columns are dense is read where it lies; other strides are copied first. The
+// gradient of a broadcast operand is summed over the batch in order.
+Tensor matmul(const Tensor& a, const Tensor& b);
+
+}  // namespace trireme::ops
