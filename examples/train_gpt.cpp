@@ -29,7 +29,8 @@ constexpr const char* kExamples =
     "  train_gpt --init gpt2.safetensors --layers 12 --heads 12 --width 768 --context 1024 --vocab 50257 --steps 0\n"
     "Stopped by SIGTERM it saves and exits 75; the same command goes on where it stopped.\n";
 
-std::string write_text(nn::Gpt& model, const Shape& shape, std::int64_t length, double temperature, std::uint64_t seed) {
+std::string write_text(nn::Gpt& model, const Shape& shape, std::int64_t length, double temperature,
+                       std::uint64_t seed) {
   const auto next_logits = [&](const Array& tokens) {
     const Array logits = model.logits(tokens).array();  // [1, t, V]
     return logits.select(0, 0).select(0, logits.size(1) - 1).contiguous();
@@ -41,7 +42,8 @@ std::string write_text(nn::Gpt& model, const Shape& shape, std::int64_t length, 
 }  // namespace
 
 int main(int argc, char** argv) {
-  training::ProgramOptions options{.steps = 1000, .global_batch = 12, .lr = 3e-4, .weight_decay = 0.1, .clip_norm = 1.0};
+  training::ProgramOptions options{
+      .steps = 1000, .global_batch = 12, .lr = 3e-4, .weight_decay = 0.1, .clip_norm = 1.0};
   Shape shape;
   std::int64_t sample = 0;
   double temperature = 0.8;
@@ -56,9 +58,16 @@ int main(int argc, char** argv) {
   parser.set_examples(kExamples);
 
   return training::run_program(argc, argv, parser, options, [&](training::Session& session) {
-    nn::Gpt model({.layers = shape.layers, .heads = shape.heads, .width = shape.width, .context = shape.context,
+    nn::Gpt model({.layers = shape.layers,
+                   .heads = shape.heads,
+                   .width = shape.width,
+                   .context = shape.context,
                    .vocab = shape.vocab});
-    optim::AdamW adamw({.lr = options.lr, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = options.weight_decay,
+    optim::AdamW adamw({.lr = options.lr,
+                        .beta1 = 0.9,
+                        .beta2 = 0.95,
+                        .eps = 1e-8,
+                        .weight_decay = options.weight_decay,
                         .decay_min_dims = 2});
     const auto strategy = session.make_strategy();
     data::Loader loader(data::Text(options.data, shape.context), session.loader_options(), session.world());

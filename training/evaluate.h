@@ -13,8 +13,8 @@ namespace trireme::training {
 // In how many rows of `scores` [N, classes] the first largest value stands where `labels` (integers [N]) says.
 std::int64_t count_right(const Array& scores, const Array& labels);
 
-// Runs the model on every item of `test`, each rank its share, and adds up. Collective; the same result on every rank and
-// for every world size (a count is exact). No tape is kept; the caller switches the model to evaluation.
+// Runs the model on every item of `test`, each rank its share, and adds up. Collective; the same result on every rank
+// and for every world size (a count is exact). No tape is kept; the caller switches the model to evaluation.
 Accuracy measure_accuracy(nn::Module& model, const data::Dataset& test, strategies::Strategy& strategy,
                           std::int64_t batch_size = 256);
 

@@ -13,7 +13,8 @@ constexpr std::string_view kModel = "model.";
 constexpr std::string_view kBuffer = "buffer.";
 
 // The entries of state() whose names begin with `prefix`, without it.
-void append(std::vector<sharding::StateTensor>& out, std::vector<sharding::StateTensor> state, std::string_view prefix) {
+void append(std::vector<sharding::StateTensor>& out, std::vector<sharding::StateTensor> state,
+            std::string_view prefix) {
   for (sharding::StateTensor& tensor : state) {
     if (tensor.name.starts_with(prefix)) {
       tensor.name.erase(0, prefix.size());

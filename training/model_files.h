@@ -7,8 +7,8 @@
 
 namespace trireme::training {
 
-// Fills what this rank holds of the prepared model. Every rank calls it and reads the file. Raises Error naming the file
-// and the first tensor that does not fit.
+// Fills what this rank holds of the prepared model. Every rank calls it and reads the file. Raises Error naming the
+// file and the first tensor that does not fit.
 void init_model(const std::string& path, strategies::Strategy& strategy);
 
 // Collective; rank 0 writes the whole model: parameters and buffers under their own names.

@@ -36,10 +36,11 @@ class Session {
   const ProgramOptions& options() const { return options_; }
   std::int64_t lanes() const { return options_.lanes_or(world_.default_lanes()); }
 
-  // The strategy that --strategy names, with the options that belong to it. prepare() is the caller's, or the Trainer's.
+  // The strategy that --strategy names, with the options that belong to it. prepare() is the caller's, or the
+  // Trainer's.
   std::unique_ptr<strategies::Strategy> make_strategy() const;
-  // How batches are cut and ordered, and everything that a Trainer is told by the common options. `unit` is what the loss
-  // counts: "tokens", "examples".
+  // How batches are cut and ordered, and everything that a Trainer is told by the common options. `unit` is what the
+  // loss counts: "tokens", "examples".
   data::LoaderOptions loader_options() const;
   TrainerOptions trainer_options(std::string_view unit) const;
   // Tells the person how the run ended, params_hash included, and returns the program's exit code.

@@ -55,8 +55,8 @@ FitResult TrainingRun::run() {
   return finish();
 }
 
-// One step: the body runs once for each micro-batch of this rank; none in a short last batch that has nothing for it, and
-// then the Loader has the strategy take part.
+// One step: the body runs once for each micro-batch of this rank; none in a short last batch that has nothing for it,
+// and then the Loader has the strategy take part.
 void TrainingRun::train_step() {
   for (const data::Batch& batch : loader_.until_step(steps_done_ + 1)) {
     trainer_.optimizer().zero_grad();
