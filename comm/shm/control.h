@@ -51,6 +51,7 @@ struct alignas(64) Message {
   std::uint64_t data = 0;  // offset in the sender's segment
 };
 
+using Reason = FixedText<446>;
 enum class Condition : std::uint32_t { running, failing, failed, left };
 
 struct alignas(64) Control {
@@ -62,7 +63,7 @@ struct alignas(64) Control {
   std::atomic<std::uint32_t> parked{0};
   alignas(64) std::atomic<Condition> condition{Condition::running};
   std::atomic<std::int32_t> culprit{-1};  // a rank, when failed
-  FixedText<446> reason;
+  Reason reason;
   Slot slots[kWindow];
   Message messages[kMessages];
   alignas(64) std::byte mailboxes[kMailboxes][kMailboxBytes];

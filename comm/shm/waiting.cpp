@@ -169,7 +169,7 @@ void ShmCommunicator::show_failure(const std::string& cause, int culprit) const 
   Control& self = own();
   Condition expected = Condition::running;
   if (self.condition.compare_exchange_strong(expected, Condition::failing)) {
-    self.reason = cause;
+    self.reason = Reason(cause);
     self.culprit.store(culprit);
     self.condition.store(Condition::failed);
   }
