@@ -72,7 +72,11 @@ void Attempt::start(int rank) {
   Worker& worker = *workers_.back();
   job_.keeper.add_group(worker.pid());
   job_.loop.watch(worker.pidfd(), [this, &worker] { on_end(worker); });
-  job_.loop.watch(worker.status_fd(), [this, &worker] { on_report(worker); });
+  job_.loop.watch(worker.status_fd(), [this, &worker] {
+    if (!on_reports(worker)) {
+      job_.loop.forget(worker.status_fd());  // the worker has closed its end
+    }
+  });
 }
 
 void Attempt::watch_keeper() {
@@ -84,20 +88,21 @@ void Attempt::watch_keeper() {
   });
 }
 
-void Attempt::on_report(Worker& worker) {
-  const std::string line = worker.next_report();
-  if (line.empty()) {
-    job_.loop.forget(worker.status_fd());  // the worker has closed its end
-    return;
-  }
-  const cluster::WorkerReport report = cluster::parse_worker_report(line);
+bool Attempt::on_reports(Worker& worker) {
   using Kind = cluster::WorkerReport::Kind;
-  if (report.kind == Kind::step) {
-    on_step(worker, report.step);
-  } else if (report.kind != Kind::unknown) {
-    worker.outcome().error = report.text;
-    worker.outcome().because_of_peer = report.kind == Kind::peer_error;
+  std::string line;
+  bool any = false;
+  while (!(line = worker.next_report()).empty()) {
+    any = true;
+    const cluster::WorkerReport report = cluster::parse_worker_report(line);
+    if (report.kind == Kind::step) {
+      on_step(worker, report.step);
+    } else if (report.kind != Kind::unknown) {
+      worker.outcome().error = report.text;
+      worker.outcome().because_of_peer = report.kind == Kind::peer_error;
+    }
   }
+  return any;
 }
 
 void Attempt::on_step(Worker& worker, std::int64_t step) {
@@ -118,8 +123,7 @@ void Attempt::on_step(Worker& worker, std::int64_t step) {
 }
 
 void Attempt::on_end(Worker& worker) {
-  while (!worker.next_report().empty()) {
-  }
+  on_reports(worker);  // its last words may still wait
   worker.collect();
   job_.loop.forget(worker.pidfd());
   job_.loop.forget(worker.status_fd());

@@ -39,7 +39,7 @@ class Attempt {
  private:
   void start(int rank);
   void watch_keeper();
-  void on_report(Worker& worker);
+  bool on_reports(Worker& worker);  // false: there were none
   void on_step(Worker& worker, std::int64_t step);
   void on_end(Worker& worker);
   void on_signal(int signal);
