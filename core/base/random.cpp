@@ -3,8 +3,7 @@
 #include <xxhash.h>
 
 #include <bit>
-#include <cmath>
-#include <numbers>
+#include <utility>
 
 #include "trireme/core/base/error.h"
 
@@ -15,10 +14,18 @@ constexpr std::uint32_t kMultiplier0 = 0xD2511F53u;
 constexpr std::uint32_t kMultiplier1 = 0xCD9E8D57u;
 constexpr std::uint32_t kWeyl0 = 0x9E3779B9u;
 constexpr std::uint32_t kWeyl1 = 0xBB67AE85u;
-constexpr int kFeistelRounds = 4;
 
 std::uint64_t word(const PhiloxBlock& block, unsigned half) {
   return static_cast<std::uint64_t>(block[2 * half]) << 32 | block[2 * half + 1];
+}
+
+std::uint64_t mask_of(int bits) { return (std::uint64_t{1} << bits) - 1; }
+
+// The finalizer of SplitMix64 (Steele, Lea and Flood, 2014): every input bit changes every output bit.
+std::uint64_t mix(std::uint64_t z) {
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  return z ^ (z >> 31);
 }
 
 double to_unit(std::uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1.0p-53; }
@@ -56,51 +63,38 @@ std::uint64_t RandomStream::bits(std::uint64_t index) const {
 
 double RandomStream::uniform(std::uint64_t index) const { return to_unit(bits(index)); }
 
-double RandomStream::normal(std::uint64_t index) const {
-  const PhiloxBlock block = philox(key_, index, stream_ ^ 0x9E3779B97F4A7C15u);
-  const double u = 1.0 - to_unit(word(block, 0));  // in (0, 1]: the logarithm is finite
-  return std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * to_unit(word(block, 1)));
-}
-
 std::uint64_t RandomStream::below(std::uint64_t index, std::uint64_t bound) const {
   require(bound > 0, "RandomStream::below: bound 0 given, a positive one expected");
   // Multiply-shift; the bias is below bound / 2^64.
   return static_cast<std::uint64_t>(static_cast<unsigned __int128>(bits(index)) * bound >> 64);
 }
 
-void RandomStream::fill_uniform(std::uint64_t first, std::span<float> out) const {
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const std::uint64_t index = first + i;
-    const PhiloxBlock block = philox(key_, index / 4, stream_ ^ 0xD1B54A32D192ED03u);
-    out[i] = static_cast<float>(block[index % 4] >> 8) * 0x1.0p-24f;
+Permutation::Permutation(const RandomStream& stream, std::uint64_t count) : count_(count) {
+  require(count > 0, "Permutation: 0 items given, at least 1 expected");
+  const int bits = std::bit_width(count - 1);
+  left_bits_ = bits / 2;
+  right_bits_ = bits - left_bits_;
+  for (std::size_t round = 0; round < keys_.size(); ++round) {
+    keys_[round] = stream.bits(round);
   }
 }
 
-void RandomStream::fill_normal(std::uint64_t first, std::span<float> out) const {
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    out[i] = static_cast<float>(normal(first + i));
-  }
-}
-
-std::uint64_t permute(const RandomStream& stream, std::uint64_t position, std::uint64_t count) {
-  require(position < count, "permute: position {} given, below {} expected", position, count);
-  const int half_bits = (std::bit_width(count - 1) + 1) / 2;
-  if (half_bits == 0) {
-    return 0;
-  }
-  const std::uint64_t mask = (std::uint64_t{1} << half_bits) - 1;
+std::uint64_t Permutation::operator()(std::uint64_t position) const {
+  require(position < count_, "Permutation: position {} given, below {} expected", position, count_);
   std::uint64_t value = position;
-  do {  // cycle walking: the network permutes a power of four at most 4 * count large
-    std::uint64_t left = value >> half_bits;
-    std::uint64_t right = value & mask;
-    for (int round = 0; round < kFeistelRounds; ++round) {
-      const std::uint64_t mixed = stream.bits(static_cast<std::uint64_t>(round) << 32 | right);
-      const std::uint64_t next = left ^ (mixed & mask);
+  do {  // cycle walking: a value outside the range is permuted again
+    std::uint64_t left = value >> right_bits_;
+    std::uint64_t right = value & mask_of(right_bits_);
+    int left_bits = left_bits_;
+    int right_bits = right_bits_;
+    for (const std::uint64_t key : keys_) {
+      const std::uint64_t next = left ^ (mix(right ^ key) & mask_of(left_bits));
       left = right;
       right = next;
+      std::swap(left_bits, right_bits);
     }
-    value = left << half_bits | right;
-  } while (value >= count);
+    value = left << right_bits_ | right;  // after an even number of rounds the halves have their widths again
+  } while (value >= count_);
   return value;
 }
 

@@ -25,10 +25,10 @@ class RandomStream {
 
   std::uint64_t bits(std::uint64_t index) const;                        // 64 random bits
   double uniform(std::uint64_t index) const;                            // in [0, 1), 53 bits
-  double normal(std::uint64_t index) const;                             // mean 0, standard deviation 1 (Box-Muller)
   std::uint64_t below(std::uint64_t index, std::uint64_t bound) const;  // in [0, bound), bound > 0
 
-  // Elements first .. first + out.size() of uniform floats in [0, 1) with 24 bits, and of normal floats.
+  // Elements [first, first + out.size()) of an endless row of floats: uniform in [0, 1) with 24 bits, or normal with
+  // mean 0 and standard deviation 1. Vectorised (random_fill.cpp); an element has the same bits in every slice.
   void fill_uniform(std::uint64_t first, std::span<float> out) const;
   void fill_normal(std::uint64_t first, std::span<float> out) const;
 
@@ -41,8 +41,23 @@ class RandomStream {
   std::uint64_t stream_;
 };
 
-// A bijection of [0, count): position -> item, a pure function of the stream, in O(1) memory and expected O(1) time
-// (a four-round Feistel network over Philox, walked until it lands inside the range).
-std::uint64_t permute(const RandomStream& stream, std::uint64_t position, std::uint64_t count);
+// A bijection of [0, count): position -> item, a pure function of the stream, in O(1) memory and a few nanoseconds (a
+// Feistel network of eight rounds whose keys are drawn from the stream, walked until it lands inside the range).
+class Permutation {
+ public:
+  // REQUIRES: count > 0.
+  Permutation(const RandomStream& stream, std::uint64_t count);
+
+  // REQUIRES: position < count.
+  std::uint64_t operator()(std::uint64_t position) const;
+
+ private:
+  static constexpr int kRounds = 8;
+
+  std::uint64_t count_;
+  int left_bits_;  // the network permutes left_bits_ + right_bits_ bits, fewer than 2 * count values
+  int right_bits_;
+  std::array<std::uint64_t, kRounds> keys_;
+};
 
 }  // namespace trireme

@@ -19,6 +19,7 @@ struct StepContext {
   BatchSplit split;               // how the global batch is cut; split.items == 0: no Loader has set it
   std::int64_t leaf = 0;          // the leaf of the lane tree that runs now
   std::int64_t leaf_items = 0;    // items of this leaf's micro-batch
+  std::uint64_t pass = 0;         // changes with each leaf that begins: call numbers within a leaf start again at 0
   bool last_leaf_of_rank = true;  // after this leaf's backward, strategy.step() reduces and updates
   bool recording = true;          // false: ops do not record a tape (NoGrad)
   StepOwner* owner = nullptr;     // weights losses and takes gradients; null: a program without a strategy

@@ -81,8 +81,8 @@ class Module {
   virtual Tensor forward(const Tensor& input);
   Tensor operator()(const Tensor& input) { return forward(input); }
 
-  // All parameters, children first to last, names joined by dots. A parameter registered twice (tied) appears once, under
-  // its first name.
+  // All parameters, children first to last, names joined by dots. A parameter registered twice (tied) appears once,
+  // under its first name.
   std::vector<NamedParameter> parameters() const;
   std::vector<NamedBuffer> buffers() const;
   // Direct children in order of registration, with their names: the units of sharding and the graph of summaries.
@@ -93,6 +93,9 @@ class Module {
   // Switches dropout and batch statistics between training (the default) and evaluation, in this module and below.
   void train(bool on = true);
   bool training() const { return state_->training; }
+  // Where this module stands in its model, as the prefix of its parameters' names: "transformer.h.0.attn". Empty for a
+  // root. Known from the moment that each parent up to the root has added its child.
+  const std::string& path() const { return state_->path; }
 
  protected:
   Tensor add_parameter(std::string name, const Shape& shape, Init init, DType dtype = DType::f32, bool sparse = false);
@@ -108,13 +111,20 @@ class Module {
   void add_child(std::string name, std::shared_ptr<Module> child);
 
  private:
+  struct Entry {
+    NamedParameter parameter;
+    bool tied = false;  // a second name of a leaf that another entry owns
+  };
   struct State {
     bool training = true;
-    std::vector<NamedParameter> parameters;
+    std::string path;
+    std::vector<Entry> parameters;
     std::vector<NamedBuffer> buffers;
     std::vector<std::pair<std::string, std::shared_ptr<Module>>> children;
   };
-  void collect(const std::string& prefix, std::vector<NamedParameter>& parameters, std::vector<NamedBuffer>& buffers) const;
+  void collect_parameters(const std::string& prefix, std::vector<Entry>& out) const;
+  void collect_buffers(const std::string& prefix, std::vector<NamedBuffer>& out) const;
+  void move_below(const std::string& parent);
 
   std::shared_ptr<State> state_;
 };

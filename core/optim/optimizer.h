@@ -13,12 +13,12 @@ namespace trireme::optim {
 
 // One piece of one parameter that this rank updates.
 struct Slot {
-  std::string name;           // the parameter's
-  Shape shape;                // of the whole parameter: rules by dims look here
-  std::int64_t first = 0;     // the piece's first element within the whole, row-major
-  bool sparse = false;        // rows that no gradient touched are left alone (lazy updates)
-  Array value;                // flat, contiguous: updated in place
-  std::vector<Array> state;   // flat, as long as value; one for each of state_names(); made by attach()
+  std::string name;          // the parameter's
+  Shape shape;               // of the whole parameter: rules by dims look here
+  std::int64_t first = 0;    // the piece's first element within the whole, row-major
+  bool sparse = false;       // rows that no gradient touched are left alone (lazy updates)
+  Array value;               // flat, contiguous: updated in place
+  std::vector<Array> state;  // flat; one for each of state_names(), as long as value (or its rows); made by attach()
 };
 
 class Optimizer {
@@ -27,6 +27,9 @@ class Optimizer {
 
   // What is kept for every element: AdamW {"exp_avg", "exp_avg_sq"}. For checkpoints and memory plans.
   virtual std::vector<std::string> state_names() const = 0;
+  // True: state has one element for each row (dim 0; of a parameter of one dim for each element), and every slot must
+  // be whole rows. The whole parameter's state then has the shape [rows].
+  virtual bool state_per_row() const { return false; }
 
   // Takes over the slots (replacing earlier ones) and makes their state where a slot brings none (zeros). A strategy's
   // prepare() calls this, and says how the gradients of the same parameters are cleared.
@@ -52,6 +55,8 @@ class Optimizer {
 
  protected:
   explicit Optimizer(double learning_rate) : learning_rate_(learning_rate) {}
+  // One slot of a step. REQUIRES (checked): gradient is contiguous f32, as long as slot.value, not empty. steps() still
+  // counts the updates before this one.
   virtual void update_slot(Slot& slot, const Array& gradient, double gradient_scale) = 0;
 
  private:
