@@ -40,6 +40,10 @@ Survey survey(FileSystem& files, const std::string& directory) {
       continue;
     }
     const std::string path = join_path(directory, name);
+    const std::optional<FileStatus> there = files.status(path);
+    if (!there || !there->is_directory) {
+      continue;
+    }
     const std::string manifest = join_path(path, kManifestName);
     try {
       if (!files.status(manifest)) {

@@ -35,7 +35,8 @@ bool only_checkpoint_files(const std::vector<std::string>& names) {
 void clean_entry(FileSystem& files, const std::string& directory, const std::string& name, std::uint64_t run_id) {
   const std::optional<DirectoryEntry> entry = parse_directory_entry(name);
   const std::string path = join_path(directory, name);
-  if (!entry || !files.status(path)) {  // the second: gone while another entry was settled
+  const std::optional<FileStatus> there = files.status(path);  // gone if settling another entry took it along
+  if (!entry || !there || !there->is_directory) {
     return;
   }
   switch (entry->kind) {

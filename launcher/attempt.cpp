@@ -22,7 +22,8 @@ constexpr milliseconds kSweepDeadline(1000);
 
 }  // namespace
 
-Attempt::Attempt(JobContext job, const AttemptSettings& settings) : job_(job), settings_(settings) {
+Attempt::Attempt(JobContext job, const AttemptSettings& settings)
+    : job_(job), settings_(settings), freezes_(job.options.ranks), look_at_(Clock::now() + FreezeWatch::kInterval) {
   job_.keeper.set_token(settings_.token);
 }
 
@@ -49,7 +50,7 @@ AttemptOutcome Attempt::run() {
   }
   while (!all_ended()) {
     ++wakeups_;
-    job_.loop.run_once(std::min(kill_at_, give_up_at_));
+    job_.loop.run_once(std::min({kill_at_, give_up_at_, look_at_}));
     after_events();
   }
   AttemptOutcome outcome;
@@ -72,7 +73,11 @@ void Attempt::start(int rank) {
   Worker& worker = *workers_.back();
   job_.keeper.add_group(worker.pid());
   job_.loop.watch(worker.pidfd(), [this, &worker] { on_end(worker); });
-  job_.loop.watch(worker.status_fd(), [this, &worker] { on_report(worker); });
+  job_.loop.watch(worker.status_fd(), [this, &worker] {
+    if (!on_reports(worker)) {
+      job_.loop.forget(worker.status_fd());  // the worker has closed its end
+    }
+  });
 }
 
 void Attempt::watch_keeper() {
@@ -84,20 +89,21 @@ void Attempt::watch_keeper() {
   });
 }
 
-void Attempt::on_report(Worker& worker) {
-  const std::string line = worker.next_report();
-  if (line.empty()) {
-    job_.loop.forget(worker.status_fd());  // the worker has closed its end
-    return;
-  }
-  const cluster::WorkerReport report = cluster::parse_worker_report(line);
+bool Attempt::on_reports(Worker& worker) {
   using Kind = cluster::WorkerReport::Kind;
-  if (report.kind == Kind::step) {
-    on_step(worker, report.step);
-  } else if (report.kind != Kind::unknown) {
-    worker.outcome().error = report.text;
-    worker.outcome().because_of_peer = report.kind == Kind::peer_error;
+  std::string line;
+  bool any = false;
+  while (!(line = worker.next_report()).empty()) {
+    any = true;
+    const cluster::WorkerReport report = cluster::parse_worker_report(line);
+    if (report.kind == Kind::step) {
+      on_step(worker, report.step);
+    } else if (report.kind != Kind::unknown) {
+      worker.outcome().error = report.text;
+      worker.outcome().because_of_peer = report.kind == Kind::peer_error;
+    }
   }
+  return any;
 }
 
 void Attempt::on_step(Worker& worker, std::int64_t step) {
@@ -118,15 +124,15 @@ void Attempt::on_step(Worker& worker, std::int64_t step) {
 }
 
 void Attempt::on_end(Worker& worker) {
-  while (!worker.next_report().empty()) {
-  }
+  on_reports(worker);  // its last words may still wait
   worker.collect();
   job_.loop.forget(worker.pidfd());
   job_.loop.forget(worker.status_fd());
   job_.keeper.remove_group(worker.pid());
   RankOutcome& outcome = worker.outcome();
   outcome.order = wakeups_;
-  outcome.ended_by_us = failing_ && (outcome.end.signal == SIGTERM || outcome.end.signal == SIGKILL);
+  outcome.ended_by_us =
+      failing_ && !outcome.counted_as_dead && (outcome.end.signal == SIGTERM || outcome.end.signal == SIGKILL);
   if (outcome.end.signal == SIGKILL && !outcome.ended_by_us) {
     outcome.memory = job_.memory.evidence(worker.pid());
   }
@@ -168,12 +174,30 @@ void Attempt::after_events() {
   } else if (failed && !failing_) {
     begin_failure();
   }
+  look_for_frozen_ranks();
   if (Clock::now() >= kill_at_) {
     kill_all();
   }
   if (Clock::now() >= give_up_at_ && !all_ended()) {
     fail("trireme run: a rank does not end {} s after SIGKILL; it hangs in the kernel (a dead network file system?)",
          kDeathDeadline.count());
+  }
+}
+
+void Attempt::look_for_frozen_ranks() {
+  if (Clock::now() < look_at_) {
+    return;
+  }
+  look_at_ = Clock::now() + FreezeWatch::kInterval;
+  std::vector<bool> frozen;
+  std::vector<bool> running;
+  for (const auto& worker : workers_) {
+    frozen.push_back(worker->is_frozen());
+    running.push_back(worker->running());
+  }
+  for (const int rank : freezes_.look(Clock::now(), frozen, running)) {
+    workers_[static_cast<std::size_t>(rank)]->outcome().counted_as_dead = true;
+    workers_[static_cast<std::size_t>(rank)]->signal_group(SIGKILL);
   }
 }
 

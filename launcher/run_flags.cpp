@@ -1,6 +1,7 @@
 #include "trireme/launcher/run_flags.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 namespace trireme::launcher {
@@ -58,7 +59,7 @@ void add_rendezvous_options(CLI::App& app, RunFlags& flags) {
       ->capture_default_str();
   app.add_option("--master-port", flags.master_port, "MASTER_PORT of every rank; 0: a free one for each attempt")
       ->type_name("PORT")
-      ->check(CLI::Range(0, 65535))
+      ->check(CLI::Range(0, 65535).description(""))
       ->group(group)
       ->capture_default_str();
   app.add_option("--node-rank", flags.node_rank, "Which host this is; 0")->type_name("N")->group(group);
@@ -72,12 +73,12 @@ void add_failure_options(CLI::App& app, RunFlags& flags) {
          "Failures repaired by restarting all ranks; 0: the first one ends the job with exit code 1. A rank that "
          "exits with 2, or with 1 before its first step is done, is never restarted")
       ->type_name("R")
-      ->check(CLI::Range(0, 1'000'000))
+      ->check(CLI::Range(0, 1'000'000).description(""))
       ->group(group)
       ->capture_default_str();
   app.add_option("--stop-timeout", flags.stop_timeout, "Time for ranks to save and end after SIGTERM, then SIGKILL")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0L, 31'536'000L))
+      ->check(CLI::Range(0L, 31'536'000L).description(""))
       ->group(group)
       ->capture_default_str();
   app.add_option(
@@ -105,11 +106,11 @@ void add_output_options(CLI::App& app, RunFlags& flags) {
          "Streams of all ranks on the console, each line marked with its rank: 0 none, 1 stdout, 2 stderr, 3 both. "
          "Without it, rank 0's output is untouched and the others' lines are marked")
       ->type_name("0|1|2|3")
-      ->check(CLI::Range(0, 3))
+      ->check(CLI::Range(0, 3).description(""))
       ->group(group);
   app.add_option("-r,--redirects", flags.redirects, "Streams that go only to the files of --log-dir: 0 to 3, as --tee")
       ->type_name("0|1|2|3")
-      ->check(CLI::Range(0, 3))
+      ->check(CLI::Range(0, 3).description(""))
       ->group(group);
 }
 
@@ -118,12 +119,34 @@ void add_program_options(CLI::App& app, RunFlags& flags) {
   app.add_flag("--no-python", flags.no_python, "Accepted: programs are started as they are")->group("Program");
 }
 
+// Breaks a text at spaces, so that the help fits the column beside the options' names.
+std::string wrapped(const std::string& text, std::size_t width) {
+  std::string lines;
+  std::size_t length = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find(' ', begin), text.size());
+    const bool fits = length == 0 || length + 1 + (end - begin) <= width;
+    lines += length == 0 ? "" : (fits ? " " : "\n");
+    lines.append(text, begin, end - begin);
+    length = (fits && length > 0 ? length + 1 : 0) + (end - begin);
+    begin = end + 1;
+  }
+  return lines;
+}
+
 class RunFormatter : public CLI::Formatter {
  public:
-  RunFormatter() { column_width(34); }
+  RunFormatter() { column_width(kNames); }
   std::string make_usage(const CLI::App*, std::string) const override {
     return "Usage: trireme run [OPTIONS] -- PROGRAM ARGS...   (torchrun's options, with dashes or underscores)\n";
   }
+  std::string make_option_desc(const CLI::Option* option) const override {
+    return wrapped(CLI::Formatter::make_option_desc(option), kWidth - kNames);
+  }
+
+ private:
+  static constexpr std::size_t kNames = 34;
+  static constexpr std::size_t kWidth = 110;
 };
 
 }  // namespace

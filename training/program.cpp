@@ -12,7 +12,6 @@
 
 #include "trireme/cluster/worker_status.h"
 #include "trireme/comm/environment.h"
-#include "trireme/core/base/log.h"
 #include "trireme/core/base/parallel.h"
 
 namespace trireme::training {
@@ -64,9 +63,6 @@ int run_ranks(const ProgramOptions& options, const std::function<int(Session&)>&
     check_batch_split(options, options.ranks, options.ranks);
     comm::run_local(static_cast<int>(options.ranks), run_rank, environment);
   } else {
-    if (launched()) {
-      log::set_prefix(fmt::format("rank {}", launched_rank()));
-    }
     run_rank(comm::from_environment(environment));
   }
   return code;

@@ -60,6 +60,16 @@ int repeat_interrupted(Call&& call) {
   return error;
 }
 
+// As uninterrupted, for calls that return a Result.
+template <class Call>
+auto repeat_result(Call&& call) {
+  auto result = call();
+  while (result.error == EINTR) {
+    result = call();
+  }
+  return result;
+}
+
 }  // namespace
 
 void fail_file(std::string_view operation, const std::string& path, int error_number) {
@@ -100,7 +110,7 @@ void File::read_exactly(std::uint64_t offset, std::span<std::byte> out) {
 }
 
 std::uint64_t File::size() {
-  const std::int64_t bytes = do_size();
+  const std::int64_t bytes = uninterrupted([&] { return do_size(); });
   if (bytes < 0) {
     fail_file("look at", path_, static_cast<int>(-bytes));
   }
@@ -123,20 +133,17 @@ void File::sync() {
 }
 
 std::unique_ptr<File> FileSystem::open(const std::string& path, OpenMode mode) {
-  Result<std::unique_ptr<File>> result;
-  do {
-    result = do_open(path, mode);
-  } while (result.error == EINTR);
+  Result<std::unique_ptr<File>> result = repeat_result([&] { return do_open(path, mode); });
   check(result.error, mode == OpenMode::create ? "create" : "open", path);
   return std::move(result.value);
 }
 
 void FileSystem::rename(const std::string& from, const std::string& to) {
-  check(do_rename(from, to), "rename " + from + " to", to);
+  check(repeat_interrupted([&] { return do_rename(from, to); }), "rename " + from + " to", to);
 }
 
 bool FileSystem::rename_if_exists(const std::string& from, const std::string& to) {
-  const int error = do_rename(from, to);
+  const int error = repeat_interrupted([&] { return do_rename(from, to); });
   if (error == ENOENT) {
     return false;
   }
@@ -144,14 +151,14 @@ bool FileSystem::rename_if_exists(const std::string& from, const std::string& to
   return true;
 }
 
-void FileSystem::remove_file(const std::string& path) { check(do_remove_file(path), "remove file", path); }
+void FileSystem::remove_file(const std::string& path) { check(repeat_interrupted([&] { return do_remove_file(path); }), "remove file", path); }
 
 void FileSystem::remove_directory(const std::string& path) {
-  check(do_remove_directory(path), "remove directory", path);
+  check(repeat_interrupted([&] { return do_remove_directory(path); }), "remove directory", path);
 }
 
 bool FileSystem::make_directory(const std::string& path) {
-  const int error = do_make_directory(path);
+  const int error = repeat_interrupted([&] { return do_make_directory(path); });
   if (error == EEXIST) {
     const std::optional<FileStatus> there = status(path);
     require(!there || there->is_directory, "make directory {}: a file of that name is in the way; give another path",
@@ -163,14 +170,14 @@ bool FileSystem::make_directory(const std::string& path) {
 }
 
 std::vector<std::string> FileSystem::list(const std::string& path) {
-  Result<std::vector<std::string>> result = do_list(path);
+  Result<std::vector<std::string>> result = repeat_result([&] { return do_list(path); });
   check(result.error, "list directory", path);
   std::sort(result.value.begin(), result.value.end());
   return std::move(result.value);
 }
 
 std::optional<FileStatus> FileSystem::status(const std::string& path) {
-  const Result<FileStatus> result = do_status(path);
+  const Result<FileStatus> result = repeat_result([&] { return do_status(path); });
   if (result.error == ENOENT || result.error == ENOTDIR) {
     return std::nullopt;
   }
@@ -183,10 +190,7 @@ void FileSystem::sync_directory(const std::string& path) {
 }
 
 std::unique_ptr<FileLock> FileSystem::try_lock(const std::string& path, std::string_view owner) {
-  Result<std::unique_ptr<FileLock>> result;
-  do {
-    result = do_try_lock(path, owner);
-  } while (result.error == EINTR);
+  Result<std::unique_ptr<FileLock>> result = repeat_result([&] { return do_try_lock(path, owner); });
   if (result.error == EWOULDBLOCK) {
     return nullptr;
   }

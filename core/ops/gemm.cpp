@@ -11,6 +11,7 @@
 #include "trireme/core/base/simd.h"
 // after simd.h
 #include "trireme/core/ops/gemm_kernel-inl.h"
+#include "trireme/core/ops/pack-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trireme::HWY_NAMESPACE {
@@ -50,9 +51,11 @@ class Step {
       T* out = packed + panel * panel_columns() * depth_;
       const std::int64_t column = column_ + first;
       if (args_.transpose_b) {
-        pack_transposed(d, depth_, count, panel_columns(), args_.b + column * args_.ldb + k_, args_.ldb, out);
+        pack_transposed(d, depth_, count, panel_columns(), args_.b + column * args_.ldb + k_, args_.ldb, out,
+                        panel_columns());
       } else {
-        pack_rows(d, depth_, count, panel_columns(), args_.b + k_ * args_.ldb + column, args_.ldb, out);
+        pack_rows(d, depth_, count, panel_columns(), args_.b + k_ * args_.ldb + column, args_.ldb, out,
+                  panel_columns());
       }
     }
   }
@@ -85,7 +88,7 @@ class Step {
     if (!args_.transpose_a) {
       for (std::int64_t row = begin; row < end; row += kRows, out += panel_stride()) {
         const std::int64_t count = std::min<std::int64_t>(kRows, end - row);
-        pack_transposed(d, depth_, count, kRows, args_.a + row * args_.lda + k_, args_.lda, out);
+        pack_transposed(d, depth_, count, kRows, args_.a + row * args_.lda + k_, args_.lda, out, kRows);
       }
       return;
     }
@@ -94,10 +97,10 @@ class Step {
       T* to = out + k * kRows;
       std::int64_t left = end - begin;
       for (; left >= kRows; left -= kRows, from += kRows, to += panel_stride()) {
-        pack_rows(d, 1, kRows, kRows, from, 0, to);
+        pack_rows(d, 1, kRows, kRows, from, 0, to, kRows);
       }
       if (left > 0) {
-        pack_rows(d, 1, left, kRows, from, 0, to);
+        pack_rows(d, 1, left, kRows, from, 0, to, kRows);
       }
     }
   }
