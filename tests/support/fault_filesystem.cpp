@@ -68,6 +68,7 @@ class FaultFile final : public File {
     if (failed && error == EINTR) {
       return error;
     }
+    ++system_.changes_;
     std::erase_if(system_.pending_, [this](const FaultFileSystem::Change& change) { return change.file == id_; });
     if (!failed) {
       node().durable = node().content;
@@ -160,6 +161,7 @@ FaultFileSystem::Id FaultFileSystem::find_parent(const std::string& path, std::s
 }
 
 void FaultFileSystem::change_names(std::vector<NameChange> changes) {
+  ++changes_;
   for (const NameChange& change : changes) {
     auto& names = nodes_[static_cast<std::size_t>(change.directory)].names;
     if (change.target < 0) {
@@ -186,6 +188,7 @@ void FaultFileSystem::apply(const Change& change, std::vector<std::byte>& conten
 }
 
 void FaultFileSystem::change_file(Change change) {
+  ++changes_;
   apply(change, nodes_[static_cast<std::size_t>(change.file)].content, false);
   pending_.push_back(std::move(change));
 }
@@ -343,6 +346,7 @@ int FaultFileSystem::do_sync_directory(const std::string& path) {
   if (id < 0) {
     return ENOENT;
   }
+  ++changes_;
   // A rename between two directories is durable as a whole once either is synced.
   std::erase_if(pending_, [&](const Change& change) {
     const bool here = std::any_of(change.names.begin(), change.names.end(),
