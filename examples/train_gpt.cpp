@@ -2,6 +2,8 @@
 //
 //   train_gpt --steps 300 --sample 300
 //   trireme run --nproc-per-node 2 -- train_gpt --data my_text.txt --lanes 4
+#include <filesystem>
+
 #include "trireme/core/data/text.h"
 #include "trireme/core/nn/models/gpt.h"
 #include "trireme/core/optim/adamw.h"
@@ -29,7 +31,12 @@ constexpr const char* kExamples =
     "  train_gpt --init gpt2.safetensors --layers 12 --heads 12 --width 768 --context 1024 --vocab 50257 --steps 0\n"
     "Stopped by SIGTERM it saves and exits 75; the same command goes on where it stopped.\n";
 
-std::string write_text(nn::Gpt& model, const Shape& shape, std::int64_t length, double temperature,
+data::ByteText open_text(const std::vector<std::string>& paths, std::int64_t context) {
+  return paths.empty() ? data::ByteText::cpp_headers(context)
+                       : data::ByteText(std::vector<std::filesystem::path>(paths.begin(), paths.end()), context);
+}
+
+std::string write_text(nn::GPT& model, const Shape& shape, std::int64_t length, double temperature,
                        std::uint64_t seed) {
   const auto next_logits = [&](const Array& tokens) {
     const Array logits = model.logits(tokens).array();  // [1, t, V]
@@ -58,7 +65,7 @@ int main(int argc, char** argv) {
   parser.set_examples(kExamples);
 
   return training::run_program(argc, argv, parser, options, [&](training::Session& session) {
-    nn::Gpt model({.layers = shape.layers,
+    nn::GPT model({.layers = shape.layers,
                    .heads = shape.heads,
                    .width = shape.width,
                    .context = shape.context,
@@ -70,7 +77,7 @@ int main(int argc, char** argv) {
                         .weight_decay = options.weight_decay,
                         .decay_min_dims = 2});
     const auto strategy = session.make_strategy();
-    data::Loader loader(data::Text(options.data, shape.context), session.loader_options(), session.world());
+    data::Loader loader(open_text(options.data, shape.context), session.loader_options(), session.world());
 
     training::TrainerOptions how = session.trainer_options("tokens");
     how.loss = [&](const data::Batch& batch) { return model.loss(batch.inputs, batch.labels); };
