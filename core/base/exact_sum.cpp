@@ -1,5 +1,6 @@
 #include "trireme/core/base/exact_sum.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -7,125 +8,129 @@
 namespace trireme {
 namespace {
 
-constexpr int kBias = 1088;                         // a multiple of 32 that covers 2^-1074
-constexpr std::int64_t kDigit = std::int64_t{1} << 32;
-constexpr std::uint32_t kMostPending = 1u << 29;    // each addition changes a limb by less than 2^32
-constexpr std::size_t kNonFinite = ExactSum::kLimbs;
-// How non-finite values are counted in one limb that ranks add: three counters of 20 bits.
-constexpr std::int64_t kNaN = 1;
-constexpr std::int64_t kPositiveInfinity = std::int64_t{1} << 20;
-constexpr std::int64_t kNegativeInfinity = std::int64_t{1} << 40;
-constexpr std::int64_t kCounter = (std::int64_t{1} << 20) - 1;
+constexpr int kPlusInfinity = ExactSum::kDigits;
+constexpr int kMinusInfinity = ExactSum::kDigits + 1;
+constexpr int kNaN = ExactSum::kDigits + 2;
+constexpr std::int64_t kDigitMask = 0xFFFFFFFF;
+constexpr int kUnitExponent = -1074;  // digit i counts multiples of 2^(32 i + kUnitExponent)
+
+using Limbs = std::array<std::int64_t, ExactSum::kLimbs>;
+
+// Brings all digits but the highest to [0, 2^32); the highest keeps the sign of the whole.
+void carry_digits(Limbs& limbs) {
+  for (std::size_t i = 0; i + 1 < ExactSum::kDigits; ++i) {
+    limbs[i + 1] += limbs[i] >> 32;  // rounds down, also for negative digits
+    limbs[i] &= kDigitMask;
+  }
+}
+
+// The value of digits in [0, 2^32) that are not all zero: the 64 bits from the highest one on, with a sticky last bit.
+double rounded(const Limbs& digits) {
+  int top = ExactSum::kDigits - 1;
+  while (digits[static_cast<std::size_t>(top)] == 0) {
+    --top;
+  }
+  std::uint64_t bits = 0;
+  bool below = false;
+  int taken = 0;  // bits of significance in `bits`
+  int exponent = 0;
+  for (int i = top; i >= 0; --i) {
+    const auto digit = static_cast<std::uint64_t>(digits[static_cast<std::size_t>(i)]);
+    const int room = 64 - taken;
+    if (room >= 32) {
+      bits = bits << 32 | digit;
+      taken = taken == 0 ? static_cast<int>(std::bit_width(digit)) : taken + 32;
+      exponent = 32 * i + kUnitExponent;
+    } else if (room > 0) {
+      bits = bits << room | digit >> (32 - room);
+      below = below || (digit << room & kDigitMask) != 0;
+      taken = 64;
+      exponent = 32 * i + (32 - room) + kUnitExponent;
+    } else {
+      below = below || digit != 0;
+    }
+  }
+  // 53 bits are kept, the rest decides: rounding by hand, because a conversion would round without the sticky bits.
+  if (taken > 53) {
+    const int drop = taken - 53;
+    const std::uint64_t rest = bits & ((std::uint64_t{1} << drop) - 1);
+    const std::uint64_t half = std::uint64_t{1} << (drop - 1);
+    bits >>= drop;
+    exponent += drop;
+    bits += rest > half || (rest == half && (below || (bits & 1) != 0)) ? 1 : 0;
+  }
+  return std::ldexp(static_cast<double>(bits), exponent);  // exact, or infinity
+}
 
 }  // namespace
 
-void ExactSum::add(double value) {
-  if (value == 0) {
+void ExactSum::add_term(double term) {
+  const auto word = std::bit_cast<std::uint64_t>(term);
+  const auto exponent = static_cast<int>(word >> 52 & 0x7FF);
+  const bool negative = word >> 63 != 0;
+  std::uint64_t fraction = word & ((std::uint64_t{1} << 52) - 1);
+  if (exponent == 0x7FF) [[unlikely]] {
+    ++limbs_[static_cast<std::size_t>(fraction != 0 ? kNaN : negative ? kMinusInfinity : kPlusInfinity)];
     return;
   }
-  if (!std::isfinite(value)) {
-    std::int64_t& seen = limbs_[kNonFinite];
-    const std::int64_t unit = std::isnan(value) ? kNaN : value > 0 ? kPositiveInfinity : kNegativeInfinity;
-    if ((seen / unit & kCounter) == 0) {
-      seen += unit;
-    }
-    return;
-  }
-  const auto bits = std::bit_cast<std::uint64_t>(value);
-  const auto exponent = static_cast<int>(bits >> 52 & 0x7ff);
-  std::uint64_t significand = bits & ((std::uint64_t{1} << 52) - 1);
-  significand |= exponent == 0 ? 0 : std::uint64_t{1} << 52;
-  const int position = (exponent == 0 ? 1 : exponent) - 1075 + kBias;  // of the significand's lowest bit
-  const auto limb = static_cast<std::size_t>(position / 32);
-  const auto wide = static_cast<unsigned __int128>(significand) << (position % 32);
-  const std::int64_t sign = (bits >> 63) != 0 ? -1 : 1;
-  limbs_[limb] += sign * static_cast<std::int64_t>(static_cast<std::uint32_t>(wide));
-  limbs_[limb + 1] += sign * static_cast<std::int64_t>(static_cast<std::uint32_t>(wide >> 32));
-  limbs_[limb + 2] += sign * static_cast<std::int64_t>(static_cast<std::uint64_t>(wide >> 64));
-  if (++pending_ == kMostPending) {
-    normalize();
-  }
+  fraction |= exponent == 0 ? 0 : std::uint64_t{1} << 52;
+  const int shift = exponent == 0 ? 0 : exponent - 1;  // term = fraction * 2^(shift - 1074)
+  const auto first = static_cast<std::size_t>(shift / 32);
+  const unsigned __int128 wide = static_cast<unsigned __int128>(fraction) << (shift % 32);
+  const std::int64_t sign = negative ? -1 : 1;
+  limbs_[first] += sign * static_cast<std::int64_t>(wide & kDigitMask);
+  limbs_[first + 1] += sign * static_cast<std::int64_t>(wide >> 32 & kDigitMask);
+  limbs_[first + 2] += sign * static_cast<std::int64_t>(wide >> 64);
+}
+
+void ExactSum::carry() {
+  carry_digits(limbs_);
+  terms_ = 0;
 }
 
 void ExactSum::merge(const ExactSum& other) {
-  normalize();
-  other.normalize();
-  for (std::size_t i = 0; i < limbs_.size(); ++i) {
-    limbs_[i] += other.limbs_[i];
+  ExactSum reduced = other;
+  reduced.carry();
+  for (std::size_t i = 0; i < kLimbs; ++i) {
+    limbs_[i] += reduced.limbs_[i];
   }
-  pending_ = 1;
-}
-
-// Carries: afterwards every digit but the highest lies in [0, 2^32), the highest holds the sign.
-void ExactSum::normalize() const {
-  std::int64_t carry = 0;
-  for (std::size_t i = 0; i + 1 < kLimbs; ++i) {
-    const std::int64_t total = limbs_[i] + carry;
-    carry = total >> 32;  // arithmetic: rounds down
-    limbs_[i] = total - carry * kDigit;
+  if (++terms_ == kTermsBetweenCarries) {
+    carry();
   }
-  limbs_[kLimbs - 1] += carry;
-  pending_ = 0;
-}
-
-std::span<std::int64_t> ExactSum::limbs() {
-  normalize();
-  pending_ = kMostPending - 1;  // what comes back may be a sum of many
-  return limbs_;
 }
 
 double ExactSum::value() const {
-  normalize();
-  const std::int64_t seen = limbs_[kNonFinite];
-  if (seen != 0) {
-    const bool up = (seen / kPositiveInfinity & kCounter) != 0;
-    const bool down = (seen / kNegativeInfinity & kCounter) != 0;
-    const bool invalid = (seen & kCounter) != 0 || (up && down);
-    return invalid ? std::numeric_limits<double>::quiet_NaN() : std::numeric_limits<double>::infinity() * (up ? 1 : -1);
+  const bool up = limbs_[kPlusInfinity] != 0, down = limbs_[kMinusInfinity] != 0;
+  if (limbs_[kNaN] != 0 || (up && down)) {
+    return std::numeric_limits<double>::quiet_NaN();
   }
-  // The magnitude: digits of the sum, or of its negation.
-  std::array<std::int64_t, kLimbs> digits;
-  const bool negative = limbs_[kLimbs - 1] < 0;
-  std::int64_t carry = 0;
-  for (std::size_t i = 0; i < kLimbs; ++i) {
-    const std::int64_t total = (negative ? -limbs_[i] : limbs_[i]) + carry;
-    carry = i + 1 < kLimbs ? total >> 32 : 0;
-    digits[i] = total - carry * kDigit;
+  if (up || down) {
+    return up ? std::numeric_limits<double>::infinity() : -std::numeric_limits<double>::infinity();
   }
-  std::size_t top = kLimbs;
-  while (top > 0 && digits[top - 1] == 0) {
-    --top;
+  Limbs digits = limbs_;
+  carry_digits(digits);
+  const bool negative = digits[kDigits - 1] < 0;
+  if (negative) {
+    std::for_each(digits.begin(), digits.begin() + kDigits, [](std::int64_t& digit) { digit = -digit; });
+    carry_digits(digits);
   }
-  if (top == 0) {
+  if (std::all_of(digits.begin(), digits.begin() + kDigits, [](std::int64_t digit) { return digit == 0; })) {
     return 0;
   }
-  // The three highest digits hold at least 65 significant bits; everything below only matters as "not exactly half".
-  unsigned __int128 head = 0;
-  for (std::size_t i = 0; i < 3; ++i) {
-    head = head << 32 | (top > i ? static_cast<unsigned __int128>(digits[top - 1 - i]) : 0);
-  }
-  bool sticky = false;
-  for (std::size_t i = 0; i + 3 < top; ++i) {
-    sticky |= digits[i] != 0;
-  }
-  const int lowest = 32 * (static_cast<int>(top) - 3) - kBias;  // exponent of head's lowest bit
-  const int width = 128 - (static_cast<std::uint64_t>(head >> 64) != 0
-                               ? std::countl_zero(static_cast<std::uint64_t>(head >> 64))
-                               : 64 + std::countl_zero(static_cast<std::uint64_t>(head)));
-  const int cut = std::max(width - 53, -1074 - lowest);  // bits below the double's last place
-  double magnitude = 0;
-  if (cut <= 0) {
-    magnitude = std::ldexp(static_cast<double>(static_cast<std::uint64_t>(head)), lowest);
-  } else {
-    auto kept = static_cast<std::uint64_t>(head >> cut);
-    const unsigned __int128 rest = head & ((static_cast<unsigned __int128>(1) << cut) - 1);
-    const unsigned __int128 half = static_cast<unsigned __int128>(1) << (cut - 1);
-    if (rest > half || (rest == half && (sticky || (kept & 1) != 0))) {
-      ++kept;
-    }
-    magnitude = std::ldexp(static_cast<double>(kept), lowest + cut);
-  }
+  const double magnitude = rounded(digits);
   return negative ? -magnitude : magnitude;
+}
+
+std::span<std::int64_t, ExactSum::kLimbs> ExactSum::limbs() {
+  carry();
+  return limbs_;
+}
+
+ExactSum ExactSum::from_limbs(std::span<const std::int64_t, kLimbs> limbs) {
+  ExactSum sum;
+  std::copy(limbs.begin(), limbs.end(), sum.limbs_.begin());
+  sum.carry();
+  return sum;
 }
 
 }  // namespace trireme

@@ -1,8 +1,10 @@
-// ExactSum: a sum of doubles that does not depend on their order, nor on how they are spread over ranks.
+// ExactSum: a sum of doubles that does not depend on the order of its terms.
 //
-// A fixed-point number wide enough for every double (Kulisch, "Computer Arithmetic and Validity", 2008): 67 digits of 32
-// bits in 64-bit limbs, so that additions need no carries for a long time and ranks may add limbs by an integer
-// all_reduce. The value is rounded once, at the end.
+// Every finite double is an integer multiple of 2^-1074, so a sum of doubles is an integer in that unit. It is kept
+// whole, in digits of 32 bits that lie in signed 64-bit limbs: adding is integer addition, hence exact, associative and
+// commutative, and only value() rounds, once. Ranks may add their limbs element by element (an integer all_reduce) in
+// any order. After Kulisch, "Computer arithmetic and validity" (2008); the digits as in Neal, "Fast exact summation
+// using small and large superaccumulators" (2015).
 #pragma once
 
 #include <array>
@@ -13,26 +15,35 @@ namespace trireme {
 
 class ExactSum {
  public:
-  // 2^-1074, the smallest double, to beyond 2^1024 times the largest count.
-  static constexpr std::size_t kLimbs = 68;
+  static constexpr int kDigits = 68;          // 2098 bits of doubles, 64 more for as many terms as can be
+  static constexpr int kLimbs = kDigits + 3;  // and how many +infinity, -infinity and NaN were added
 
-  // Adds a finite value exactly; infinities and NaN are remembered and win.
-  void add(double value);
+  void add(double term) {
+    add_term(term);
+    if (++terms_ == kTermsBetweenCarries) {
+      carry();
+    }
+  }
   void merge(const ExactSum& other);
-  // The sum, correctly rounded to nearest, ties to even. NaN if one was added, or infinities of both signs.
+  void clear() { *this = ExactSum(); }
+
+  // The sum, rounded once to the nearest double, ties to even; beyond the largest double infinity. NaN if a NaN was
+  // added, or infinities of both signs.
   double value() const;
 
-  // The state as integers that may be summed limb by limb over at most 2^30 sums (collectives use it). The last limb
-  // counts non-finite values: sums of them stay non-zero. After changing limbs through this view the sum is the sum of
-  // what they say.
-  std::span<std::int64_t> limbs();
+  // The state as integers, brought to digits below 2^32 first: the limbs of up to 2^30 sums may be added to each other.
+  std::span<std::int64_t, kLimbs> limbs();
+  // REQUIRES: the limbs are sums of what limbs() gave.
+  static ExactSum from_limbs(std::span<const std::int64_t, kLimbs> limbs);
 
  private:
-  void normalize() const;
+  static constexpr std::int64_t kTermsBetweenCarries = 1 << 29;  // a term adds less than 2^32 to a limb
 
-  // Digit i has weight 2^(32 i - 1088). Normalized: digits in [0, 2^32), the sign in the highest one.
-  mutable std::array<std::int64_t, kLimbs + 1> limbs_{};
-  mutable std::uint32_t pending_ = 0;  // additions since the last normalization
+  void add_term(double term);
+  void carry();
+
+  std::array<std::int64_t, kLimbs> limbs_{};
+  std::int64_t terms_ = 0;  // since the last carry
 };
 
 }  // namespace trireme

@@ -2,31 +2,41 @@
 
 #include <algorithm>
 
-#include "trireme/core/optim/rows.h"
+#include "trireme/core/base/error.h"
+#include "trireme/core/base/parallel.h"
 #include "trireme/core/optim/squares.h"
 
 namespace trireme::optim {
+namespace {
 
-void add_squared_rows(const Array& gradient, std::int64_t row_begin, std::int64_t row_end, ExactSum& sum) {
-  const std::int64_t row = row_length(gradient.shape());
-  require(gradient.is_contiguous() && row_begin >= 0 && row_begin <= row_end && row_end * row <= gradient.count(),
-          "add_squared_rows: rows [{}, {}) of {}", row_begin, row_end, describe(gradient));
-  if (row_begin == row_end || row == 0) {
+constexpr std::int64_t kTile = 16 << 10;  // elements
+
+}  // namespace
+
+void add_squares(ExactSum& sum, const Array& rows, std::int64_t row_length) {
+  require(rows.is_contiguous() && row_length > 0 && rows.count() % row_length == 0,
+          "add_squares: {} given, contiguous f32 of whole rows of {} expected", describe(rows), row_length);
+  const std::int64_t count = rows.count() / row_length;
+  if (count == 0) {
     return;
   }
-  const float* values = gradient.data<float>();
-  for (std::int64_t r = row_begin; r < row_end; ++r) {
-    sum.add(row == 1 ? static_cast<double>(values[r]) * static_cast<double>(values[r])
-                     : sum_of_squares(values + r * row, row));
+  const float* values = rows.data<float>();
+  if (row_length == 1) {  // the square of an f32 is exact in f64
+    for (std::int64_t i = 0; i < count; ++i) {
+      sum.add(static_cast<double>(values[i]) * values[i]);
+    }
+    return;
   }
-}
-
-double clip_factor(double norm, double max_norm) {
-  if (max_norm == 0) {
-    return 1;
+  const Array squares = Array::empty({count}, DType::f64);
+  double* out = squares.data<double>();
+  parallel_for(count, std::max<std::int64_t>(1, kTile / row_length), [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      out[row] = sum_of_squares(values + row * row_length, row_length);
+    }
+  });
+  for (std::int64_t row = 0; row < count; ++row) {
+    sum.add(out[row]);
   }
-  const double factor = max_norm / (norm + 1e-6);
-  return factor > 1 ? 1 : factor;
 }
 
 }  // namespace trireme::optim

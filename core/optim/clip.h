@@ -1,18 +1,32 @@
-// Global gradient norm and clipping, with the same bits however the rows of parameters are spread over ranks.
+// The pieces of a global gradient norm that has the same bits however rows are spread over ranks.
+//
+// norm^2 is the sum over all rows of all gradients of the row's sum of squares. A row's sum is computed in f64 in one
+// fixed order (rows.h says what a row is; it is never cut between ranks); rows are added exactly, so their order and
+// owner do not matter. Each rank calls add_squares() for the rows it has, the limbs of the sums are added over the
+// ranks, and every rank has the same norm.
 #pragma once
 
-#include <cstdint>
+#include <cmath>
 
 #include "trireme/core/array/array.h"
 #include "trireme/core/base/exact_sum.h"
 
 namespace trireme::optim {
 
-// Adds the squares of rows [row_begin, row_end) (dim 0; a scalar is one row) of a contiguous f32 gradient to `sum`. A row
-// is summed in f64 in one fixed order, rows are added exactly: every partition of the rows gives the same sum.
-void add_squared_rows(const Array& gradient, std::int64_t row_begin, std::int64_t row_end, ExactSum& sum);
+// Adds the squares of some whole rows of a gradient: contiguous f32 of any shape, rows of `row_length` elements (see
+// row_length() in rows.h). Raises Error if that does not divide the number of elements.
+void add_squares(ExactSum& sum, const Array& rows, std::int64_t row_length);
 
-// min(1, max_norm / (norm + 1e-6)) as PyTorch's clip_grad_norm_; 1 if max_norm is 0 (no clipping). NaN stays NaN.
-double clip_factor(double norm, double max_norm);
+inline double norm_of(const ExactSum& squares) { return std::sqrt(squares.value()); }
+
+// By what gradients are multiplied so that their norm is at most `max_norm`: min(1, max_norm / (norm + 1e-6)), as
+// PyTorch's clip_grad_norm_. 1 if max_norm is 0: no clipping. A norm that is NaN gives NaN, so that it is seen.
+inline double clip_factor(double norm, double max_norm) {
+  if (max_norm == 0) {
+    return 1;
+  }
+  const double factor = max_norm / (norm + 1e-6);
+  return factor > 1 ? 1 : factor;
+}
 
 }  // namespace trireme::optim
