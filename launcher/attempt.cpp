@@ -22,7 +22,8 @@ constexpr milliseconds kSweepDeadline(1000);
 
 }  // namespace
 
-Attempt::Attempt(JobContext job, const AttemptSettings& settings) : job_(job), settings_(settings) {
+Attempt::Attempt(JobContext job, const AttemptSettings& settings)
+    : job_(job), settings_(settings), freezes_(job.options.ranks), look_at_(Clock::now() + FreezeWatch::kInterval) {
   job_.keeper.set_token(settings_.token);
 }
 
@@ -49,7 +50,7 @@ AttemptOutcome Attempt::run() {
   }
   while (!all_ended()) {
     ++wakeups_;
-    job_.loop.run_once(std::min(kill_at_, give_up_at_));
+    job_.loop.run_once(std::min({kill_at_, give_up_at_, look_at_}));
     after_events();
   }
   AttemptOutcome outcome;
@@ -130,7 +131,8 @@ void Attempt::on_end(Worker& worker) {
   job_.keeper.remove_group(worker.pid());
   RankOutcome& outcome = worker.outcome();
   outcome.order = wakeups_;
-  outcome.ended_by_us = failing_ && (outcome.end.signal == SIGTERM || outcome.end.signal == SIGKILL);
+  outcome.ended_by_us =
+      failing_ && !outcome.counted_as_dead && (outcome.end.signal == SIGTERM || outcome.end.signal == SIGKILL);
   if (outcome.end.signal == SIGKILL && !outcome.ended_by_us) {
     outcome.memory = job_.memory.evidence(worker.pid());
   }
@@ -172,12 +174,30 @@ void Attempt::after_events() {
   } else if (failed && !failing_) {
     begin_failure();
   }
+  look_for_frozen_ranks();
   if (Clock::now() >= kill_at_) {
     kill_all();
   }
   if (Clock::now() >= give_up_at_ && !all_ended()) {
     fail("trireme run: a rank does not end {} s after SIGKILL; it hangs in the kernel (a dead network file system?)",
          kDeathDeadline.count());
+  }
+}
+
+void Attempt::look_for_frozen_ranks() {
+  if (Clock::now() < look_at_) {
+    return;
+  }
+  look_at_ = Clock::now() + FreezeWatch::kInterval;
+  std::vector<bool> frozen;
+  std::vector<bool> running;
+  for (const auto& worker : workers_) {
+    frozen.push_back(worker->is_frozen());
+    running.push_back(worker->running());
+  }
+  for (const int rank : freezes_.look(Clock::now(), frozen, running)) {
+    workers_[static_cast<std::size_t>(rank)]->outcome().counted_as_dead = true;
+    workers_[static_cast<std::size_t>(rank)]->signal_group(SIGKILL);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "trireme/cluster/memory_pressure.h"
 #include "trireme/launcher/fault_plan.h"
+#include "trireme/launcher/freeze_watch.h"
 #include "trireme/launcher/keeper.h"
 #include "trireme/launcher/signal_gate.h"
 #include "trireme/launcher/worker.h"
@@ -26,7 +27,8 @@ struct JobContext {
 };
 
 // When a rank fails, the others get SIGTERM at once and SIGKILL after a short grace, in which they may say which peer
-// they miss. When the launcher is asked to stop, the ranks get the same signal and --stop-timeout.
+// they miss. A rank that stays stopped while others run is killed (FreezeWatch). When the launcher is asked to stop,
+// the ranks get the same signal and --stop-timeout.
 class Attempt {
  public:
   Attempt(JobContext job, const AttemptSettings& settings);
@@ -45,6 +47,7 @@ class Attempt {
   void on_signal(int signal);
   void suspend();
   void after_events();
+  void look_for_frozen_ranks();
   void begin_failure();
   void kill_all();
   bool all_ended() const;
@@ -55,6 +58,8 @@ class Attempt {
   std::vector<std::unique_ptr<Worker>> workers_;
   Clock::time_point kill_at_ = Clock::time_point::max();
   Clock::time_point give_up_at_ = Clock::time_point::max();
+  FreezeWatch freezes_;
+  Clock::time_point look_at_;
   int wakeups_ = 0;
   int stop_signal_ = 0;
   bool failing_ = false;

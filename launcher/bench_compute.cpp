@@ -1,12 +1,9 @@
 // Fused multiply-adds as fast as the processor issues them, in the instruction set that the kernels use.
-#include "trireme/launcher/bench.h"
-#include "trireme/launcher/stopwatch.h"
-
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "trireme/launcher/bench_compute.cpp"
-#include <hwy/foreach_target.h>
-#include <hwy/highway.h>
+#include "trireme/core/base/simd.h"
+// after simd.h
+#include "trireme/core/base/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trireme::launcher::HWY_NAMESPACE {
@@ -49,6 +46,9 @@ HWY_AFTER_NAMESPACE();
 #include <algorithm>
 #include <atomic>
 #include <vector>
+
+#include "trireme/launcher/bench.h"
+#include "trireme/launcher/stopwatch.h"
 
 namespace trireme::launcher {
 namespace {

@@ -25,13 +25,19 @@ std::string step_text(const RankOutcome& rank) {
   return rank.last_step < 0 ? std::string() : fmt::format(" in step {}", rank.last_step);
 }
 
+std::string way_of_ending(const RankOutcome& rank) {
+  if (rank.counted_as_dead) {
+    return "stopped by SIGSTOP while others ran, counted as dead and killed";
+  }
+  return rank.ended_by_us ? std::string("stopped by the launcher") : cluster::describe(rank.end);
+}
+
 // One line for all other ranks that ended the same way.
 std::string others(const AttemptOutcome& outcome, int except) {
   std::map<std::string, std::vector<int>> groups;
   for (const RankOutcome& rank : outcome.ranks) {
     if (rank.rank != except) {
-      const std::string way = rank.ended_by_us ? std::string("stopped by the launcher") : cluster::describe(rank.end);
-      groups[way].push_back(rank.rank);
+      groups[way_of_ending(rank)].push_back(rank.rank);
     }
   }
   std::string text;
@@ -53,7 +59,10 @@ std::string frozen_ranks(const AttemptOutcome& outcome) {
 
 std::string details(const RankOutcome& rank, const ReportContext& context) {
   std::string text = fmt::format("  rank {}: process {} on {}\n", rank.rank, rank.pid, context.host);
-  if (const std::string cause = cluster::likely_cause(rank.end, rank.memory); !cause.empty()) {
+  const std::string cause = rank.counted_as_dead
+                                ? "somebody or the batch system sent SIGSTOP; a paused job has all its ranks stopped"
+                                : cluster::likely_cause(rank.end, rank.memory);
+  if (!cause.empty()) {
     text += fmt::format("  likely cause: {}\n", cause);
   }
   if (!rank.error.empty()) {
@@ -98,10 +107,10 @@ std::string failure_report(const AttemptOutcome& outcome, Verdict verdict, const
     return fmt::format("trireme run: the job failed; {}\n", others(outcome, -1));
   }
   std::string text = fmt::format("trireme run: rank {} failed{}: {}; {}\n", cause->rank, step_text(*cause),
-                                 cluster::describe(cause->end), what_follows(verdict, context));
+                                 way_of_ending(*cause), what_follows(verdict, context));
   text += details(*cause, context);
   if (const std::string frozen = frozen_ranks(outcome); !frozen.empty()) {
-    text += fmt::format("  frozen at that moment (stopped by SIGSTOP or a debugger): rank {}\n", frozen);
+    text += fmt::format("  frozen at that moment (stopped by SIGSTOP): rank {}\n", frozen);
   }
   if (outcome.ranks.size() > 1) {
     text += fmt::format("  others: {}\n", others(outcome, cause->rank));

@@ -16,12 +16,13 @@ struct RankOutcome {
   pid_t pid = -1;
   cluster::ProcessEnd end;
   cluster::OutOfMemoryEvidence memory;
-  int order = 0;                // which wake-up of the launcher saw the end; ranks that ended together share it
-  bool ended_by_us = false;     // by the signal with which the launcher stops the others after a failure
-  bool was_frozen = false;      // in state "stopped" (SIGSTOP) when another rank failed
-  std::int64_t last_step = -1;  // as reported; -1: none
-  int steps_begun = 0;          // reports in this attempt
-  std::string error;            // as reported by the rank itself
+  int order = 0;                 // which wake-up of the launcher saw the end; ranks that ended together share it
+  bool ended_by_us = false;      // by the signal with which the launcher stops the others after a failure
+  bool counted_as_dead = false;  // killed by the launcher because it stayed stopped while others ran
+  bool was_frozen = false;       // in state "stopped" (SIGSTOP) when another rank failed
+  std::int64_t last_step = -1;   // as reported; -1: none
+  int steps_begun = 0;           // reports in this attempt
+  std::string error;             // as reported by the rank itself
   bool because_of_peer = false;
   std::vector<std::string> last_lines;  // of its stderr, where the launcher carries it
   std::string log_path;                 // of its stderr; empty: none

@@ -92,8 +92,7 @@ void Worker::signal_process(int signal) const {
 bool Worker::is_frozen() const {
   const std::string stat = cluster::read_text_file(fmt::format("/proc/{}/stat", child_.pid)).value_or("");
   const std::size_t name_end = stat.rfind(')');
-  return running_ && name_end != std::string::npos && name_end + 2 < stat.size() &&
-         (stat[name_end + 2] == 'T' || stat[name_end + 2] == 't');
+  return running_ && name_end != std::string::npos && name_end + 2 < stat.size() && stat[name_end + 2] == 'T';
 }
 
 void Worker::answer(const std::string& text) const {

@@ -42,7 +42,7 @@ class Worker {
   // To its whole process group, or to the process alone.
   void signal_group(int signal) const;
   void signal_process(int signal) const;
-  // True if the process is stopped by SIGSTOP or a debugger.
+  // True if the process is stopped by SIGSTOP (a debugger's stop is another state).
   bool is_frozen() const;
   // An answer to a "step" report (cluster/worker_status.h).
   void answer(const std::string& text) const;

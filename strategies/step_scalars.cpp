@@ -46,12 +46,11 @@ void StepScalars::add_leaf(const Leaf& leaf, const std::vector<bool>& used, int 
 
 void StepScalars::reduce(const StepPlan& plan) {
   level(0);
-  std::vector<comm::Part> parts;
-  parts.reserve(plan.lanes.parts.size());
+  scratch_.clear();
   for (std::size_t i = 0; i < plan.lanes.parts.size(); ++i) {
-    parts.push_back({plan.lanes.parts[i], levels_[i]});
+    scratch_.push_back({plan.lanes.parts[i], levels_[i]});
   }
-  communicator_.all_reduce_parts(std::move(parts), plan.layout, levels_[0], {.name = "loss and step scalars"}).wait();
+  communicator_.all_reduce_parts(scratch_, plan.layout, levels_[0], {.name = "loss and step scalars"}).wait();
   total_ = levels_[0].span<double>();
   move_running_statistics();
 }

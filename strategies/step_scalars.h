@@ -45,6 +45,7 @@ class StepScalars {
   std::vector<nn::NamedBuffer> observed_;
   std::int64_t count_;
   std::vector<Array> levels_;  // [height]: partial sums
+  std::vector<comm::Part> scratch_;  // kept for its capacity
   std::span<const double> total_;
 };
 

@@ -12,7 +12,10 @@ class LocalCommunicator::State final : public WorkState {
  public:
   State(LocalCommunicator* owner, Operation operation)
       : owner_(owner), hub_(owner->hub_), operation_(std::move(operation)) {
-    meeting_ = hub_->start(operation_, owner->rank());
+    guarded([&] {
+      meeting_ = hub_->start(operation_, owner_->rank());
+      return false;
+    });
   }
 
   bool poll() override {

@@ -62,7 +62,9 @@ struct alignas(64) Control {
   alignas(64) std::atomic<std::uint32_t> doorbell{0};      // rung by peers
   std::atomic<std::uint32_t> parked{0};
   alignas(64) std::atomic<Condition> condition{Condition::running};
-  std::atomic<std::int32_t> culprit{-1};  // a rank, when failed
+  std::atomic<std::int32_t> culprit{-1};    // a rank, when failed
+  std::atomic<std::uint64_t> failed_at{0};  // collectives that this rank had completed when it failed
+  std::atomic<std::uint32_t> joined{0};     // this rank has mapped all segments
   Reason reason;
   Slot slots[kWindow];
   Message messages[kMessages];

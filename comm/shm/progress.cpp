@@ -28,10 +28,10 @@ bool ShmCommunicator::all_have(std::atomic<std::uint64_t> Control::*counter, std
 
 bool ShmCommunicator::advance() {
   bool changed = false;
-  if (!messages_.empty()) {
+  if (!messages_.empty() && !failure_) {
     changed = advance_messages();
   }
-  while (completed_ < started_ && (publish_next() | share_next() | complete_next())) {
+  while (completed_ < started_ && !failure_ && (publish_next() | share_next() | complete_next())) {
     changed = true;
   }
   return changed;
@@ -98,18 +98,15 @@ bool ShmCommunicator::all_arrived(ShmOperation& state) {
   return true;
 }
 
-// Every rank reads every signature before it touches any data, so all ranks find the same disagreement.
-void ShmCommunicator::check_signatures(const ShmOperation& state) {
-  for (int peer = 0; peer < size(); ++peer) {
-    const Slot& slot = control(peer).slots[shared_ % kWindow];
-    if (!(slot.signature == state.signature)) {
-      const int first = std::min(peer, rank());
-      const int second = std::max(peer, rank());
-      const Slot& a = control(first).slots[shared_ % kWindow];
-      const Slot& b = control(second).slots[shared_ % kWindow];
-      fail(disagreement(first, describe(a.signature, shared_, a.name.view()), second,
-                        describe(b.signature, shared_, b.name.view())),
-           {first, second});
+// Every rank compares all signatures with rank 0's before it touches any data, so all ranks find the same disagreement.
+void ShmCommunicator::check_signatures() {
+  const Slot& first = control(0).slots[shared_ % kWindow];
+  for (int peer = 1; peer < size(); ++peer) {
+    const Slot& other = control(peer).slots[shared_ % kWindow];
+    if (!(other.signature == first.signature)) {
+      fail(disagreement(0, describe(first.signature, shared_, first.name.view()), peer,
+                        describe(other.signature, shared_, other.name.view())),
+           {0, peer});
       return;
     }
   }
@@ -117,15 +114,15 @@ void ShmCommunicator::check_signatures(const ShmOperation& state) {
 
 // A rank that comes late must not write into the arrays of peers that have given the operation up.
 void ShmCommunicator::check_peers_running() {
-  for (const Control* peer : controls_) {
-    if (peer->condition.load() == Condition::failed && !failure_) {
-      adopt_failure(static_cast<int>(std::find(controls_.begin(), controls_.end(), peer) - controls_.begin()));
+  for (int peer = 0; peer < size() && !failure_; ++peer) {
+    if (has_failed_before(peer, shared_)) {
+      adopt_failure(peer);
     }
   }
 }
 
 bool ShmCommunicator::share_next() {
-  if (shared_ == published_) {
+  if (shared_ == published_ || failure_) {
     return false;
   }
   ShmOperation& state = *ring_[shared_ % ring_.size()];
@@ -133,7 +130,7 @@ bool ShmCommunicator::share_next() {
     if (!all_arrived(state)) {
       return false;
     }
-    check_signatures(state);
+    check_signatures();
     check_peers_running();
     if (failure_) {
       return false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <thread>
 
 #include "trireme/comm/flight_recorder.h"
 #include "trireme/comm/operation_text.h"
@@ -21,8 +22,23 @@ std::shared_ptr<ShmCommunicator> ShmCommunicator::connect(int rank, int size, St
   }
   auto world = std::make_shared<ShmCommunicator>(std::move(fabric), rank, std::move(members), std::move(controls));
   world->set_default_timeout(timeout);
-  world->barrier({.name = "start"}).wait();  // nobody goes on, or away, before all have mapped all segments
+  world->join(timeout);
   return world;
+}
+
+// Nobody goes on, or away, before all have mapped all segments.
+void ShmCommunicator::join(std::chrono::milliseconds timeout) {
+  const TimePoint deadline = std::chrono::steady_clock::now() + timeout;
+  own().joined.store(1);
+  for (int peer = 0; peer < size(); ++peer) {
+    while (control(peer).joined.load() == 0) {
+      require(!fabric_->is_dead(members_[static_cast<std::size_t>(peer)]), "backend shm: {} has ended during the start",
+              name_of_rank(peer));
+      require(std::chrono::steady_clock::now() < deadline, "backend shm: {} has not joined within {} ms",
+              name_of_rank(peer), timeout.count());
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+  }
 }
 
 ShmCommunicator::ShmCommunicator(std::shared_ptr<Fabric> fabric, int rank, std::vector<int> members,

@@ -49,6 +49,7 @@ class ShmCommunicator final : public Communicator {
     std::vector<int> ranks;
   };
 
+  void join(std::chrono::milliseconds timeout);
   Control& control(int rank) const { return *controls_[static_cast<std::size_t>(rank)]; }
   Control& own() const { return *controls_[static_cast<std::size_t>(rank())]; }
   std::byte* segment_of(int rank) const { return fabric_->base(members_[static_cast<std::size_t>(rank)]); }
@@ -63,7 +64,7 @@ class ShmCommunicator final : public Communicator {
   bool may_publish(const ShmOperation& operation) const;
   void publish(ShmOperation& operation);
   bool all_arrived(ShmOperation& operation);
-  void check_signatures(const ShmOperation& operation);
+  void check_signatures();
   void check_peers_running();
   void find_places(const ShmOperation& operation, bool mailbox);
   void find_direct_places(const ShmOperation& operation);
@@ -84,13 +85,16 @@ class ShmCommunicator final : public Communicator {
   void wait_until(const Operation& operation, Done done);
   void poll_failures(const Operation& operation);
   void check_failures(const Operation& operation, TimePoint now);
+  bool is_gone(int peer) const;
+  void check_gone(const Operation& operation, int peer);
   std::vector<int> missing_ranks(const Operation& operation) const;
   std::string last_seen(int rank) const;
   void ring(int rank) const;
   void ring_parked() const;
   void fail(std::string cause, std::vector<int> ranks);
   void adopt_failure(int peer);
-  void show_failure(const std::string& cause, int culprit) const;
+  void show_failure(const std::string& cause, int culprit, std::uint64_t at) const;
+  bool has_failed_before(int peer, std::uint64_t sequence) const;
   [[noreturn]] void raise(const Operation& operation) const;
 
   std::shared_ptr<Fabric> fabric_;

@@ -123,30 +123,26 @@ std::string ShmCommunicator::last_seen(int rank) const {
                                        describe(last->signature, last->published.load() - 1, last->name.view()));
 }
 
+// Whether the peer has given up this collective, or any message. One that failed later has done its part here.
+bool ShmCommunicator::has_failed_before(int peer, std::uint64_t sequence) const {
+  return control(peer).condition.load() == Condition::failed &&
+         (sequence == started_ || control(peer).failed_at.load() <= sequence);
+}
+
+// What a peer says of itself goes before what can be seen of it from outside.
 void ShmCommunicator::check_failures(const Operation& operation, TimePoint now) {
+  for (int peer = 0; peer < size() && !failure_; ++peer) {
+    if (has_failed_before(peer, completed_)) {
+      adopt_failure(peer);
+    }
+  }
   const std::vector<int> missing = missing_ranks(operation);
   for (const int peer : missing) {
-    if (fabric_->is_dead(members_[static_cast<std::size_t>(peer)])) {
-      advance();  // its last stores are visible now
-      const std::vector<int> still = missing_ranks(operation);
-      if (std::find(still.begin(), still.end(), peer) != still.end()) {
-        fail(fmt::format("{} is dead; {}", name_of_rank(peer), last_seen(peer)), {peer});
-        return;
-      }
+    if (!failure_ && is_gone(peer)) {
+      check_gone(operation, peer);
     }
   }
-  for (int peer = 0; peer < size(); ++peer) {
-    const Condition condition = control(peer).condition.load();
-    if (condition == Condition::failed) {
-      adopt_failure(peer);
-      return;
-    }
-    if (condition == Condition::left && std::find(missing.begin(), missing.end(), peer) != missing.end()) {
-      fail(fmt::format("{} has left the communicator; {}", name_of_rank(peer), last_seen(peer)), {peer});
-      return;
-    }
-  }
-  if (now - operation.start >= operation.timeout) {
+  if (!failure_ && now - operation.start >= operation.timeout) {
     std::string seen;
     for (const int peer : missing) {
       seen += "; " + last_seen(peer);
@@ -157,20 +153,44 @@ void ShmCommunicator::check_failures(const Operation& operation, TimePoint now) 
   }
 }
 
+bool ShmCommunicator::is_gone(int peer) const {
+  return control(peer).condition.load() == Condition::left ||
+         fabric_->is_dead(members_[static_cast<std::size_t>(peer)]);
+}
+
+// A peer that is gone is missed only if it went before its last share; its last stores are visible now.
+void ShmCommunicator::check_gone(const Operation& operation, int peer) {
+  advance();
+  const std::vector<int> missing = missing_ranks(operation);
+  if (failure_ || std::find(missing.begin(), missing.end(), peer) == missing.end()) {
+    return;
+  }
+  if (control(peer).condition.load() == Condition::failed) {
+    adopt_failure(peer);
+  } else if (control(peer).condition.load() == Condition::left) {
+    fail(fmt::format("{} has left the communicator; {}", name_of_rank(peer), last_seen(peer)), {peer});
+  } else {
+    fail(fmt::format("{} is dead; {}", name_of_rank(peer), last_seen(peer)), {peer});
+  }
+}
+
 void ShmCommunicator::adopt_failure(int peer) {
   const int culprit = control(peer).culprit.load();
-  const std::string reason(control(peer).reason.view());
-  fail(peer == rank() ? reason : fmt::format("{} (reported by rank {})", reason, peer),
-       {culprit >= 0 && culprit < size() ? culprit : peer});
+  std::string reason(control(peer).reason.view());
+  if (peer != rank() && reason.find("(reported by rank") == std::string::npos) {
+    reason += fmt::format(" (reported by rank {})", peer);
+  }
+  fail(std::move(reason), {culprit >= 0 && culprit < size() ? culprit : peer});
 }
 
 // Any thread: the first one to fail writes the reason.
-void ShmCommunicator::show_failure(const std::string& cause, int culprit) const {
+void ShmCommunicator::show_failure(const std::string& cause, int culprit, std::uint64_t at) const {
   Control& self = own();
   Condition expected = Condition::running;
   if (self.condition.compare_exchange_strong(expected, Condition::failing)) {
     self.reason = Reason(cause);
     self.culprit.store(culprit);
+    self.failed_at.store(at);
     self.condition.store(Condition::failed);
   }
   for (int peer = 0; peer < size(); ++peer) {  // parked or about to be, this process included
@@ -183,7 +203,7 @@ void ShmCommunicator::fail(std::string cause, std::vector<int> ranks) {
   if (failure_) {
     return;
   }
-  show_failure(cause, ranks.empty() ? -1 : ranks[0]);
+  show_failure(cause, ranks.empty() ? -1 : ranks[0], completed_);
   failure_ = Failure{std::move(cause), std::move(ranks)};
   const TimePoint now = std::chrono::steady_clock::now();
   for (std::uint64_t sequence = completed_; sequence < started_; ++sequence) {
@@ -192,7 +212,7 @@ void ShmCommunicator::fail(std::string cause, std::vector<int> ranks) {
 }
 
 void ShmCommunicator::abort(std::string_view reason) {
-  show_failure(fmt::format("rank {} aborted the communicator: {}", rank(), reason), rank());
+  show_failure(fmt::format("rank {} aborted the communicator: {}", rank(), reason), rank(), 0);
 }
 
 void ShmCommunicator::raise(const Operation& operation) const {

@@ -128,12 +128,11 @@ void GradientBuckets::bucket_full(std::size_t bucket) {
 void GradientBuckets::start_reductions() {
   while (next_to_start_ < buckets_.size() && flights_[next_to_start_].full) {
     const std::size_t b = next_to_start_++;
-    std::vector<comm::Part> parts;
-    parts.reserve(parts_.size());
+    scratch_.clear();
     for (std::size_t p = 0; p < parts_.size(); ++p) {
-      parts.push_back({parts_[p], buffers_[p][b]});
+      scratch_.push_back({parts_[p], buffers_[p][b]});
     }
-    works_[b] = communicator_.all_reduce_parts(std::move(parts), layout_, buffers_[0][b], {.name = bucket_names_[b]});
+    works_[b] = communicator_.all_reduce_parts(scratch_, layout_, buffers_[0][b], {.name = bucket_names_[b]});
   }
 }
 
@@ -172,6 +171,7 @@ void GradientBuckets::finish() {
     work.wait();
     work = {};
   }
+  scratch_.clear();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     parameters_[i].leaf->as_leaf()->set_gradient(views_[0][i]);
   }

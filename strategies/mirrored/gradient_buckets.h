@@ -98,6 +98,7 @@ class GradientBuckets {
   std::vector<bool> arrived_;                     // [parameter], in this leaf
   std::size_t next_to_start_ = 0;
   std::vector<comm::Work> works_;
+  std::vector<comm::Part> scratch_;               // kept for its capacity
 };
 
 }  // namespace trireme::strategies

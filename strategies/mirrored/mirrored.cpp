@@ -1,9 +1,9 @@
 #include "trireme/strategies/mirrored/mirrored.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "trireme/core/optim/clip.h"
+#include "trireme/core/optim/rows.h"
 #include "trireme/strategies/parameter_check.h"
 
 namespace trireme::strategies {
@@ -178,20 +178,22 @@ double Mirrored::global_grad_norm() {
   const auto& trained = gradients_->parameters();
   for (std::size_t i = 0; i < trained.size(); ++i) {
     const Array& gradient = gradients_->gradient(i);
-    const std::int64_t rows = gradient.dims() == 0 ? 1 : gradient.size(0);
-    optim::add_squared_rows(gradient, rows * world_.rank() / world_.size(), rows * (world_.rank() + 1) / world_.size(),
-                            sum);
+    const std::int64_t row = optim::row_length(gradient.shape());
+    const std::int64_t rows = row == 0 ? 0 : gradient.count() / row;
+    const std::int64_t begin = rows * world_.rank() / world_.size();
+    const std::int64_t end = rows * (world_.rank() + 1) / world_.size();
+    optim::add_squares(sum, gradient.flatten().narrow(0, begin * row, (end - begin) * row), row);
   }
   if (world_.size() > 1) {
-    const auto count = static_cast<std::int64_t>(sum.limbs().size());
     if (!norm_limbs_.defined()) {
-      norm_limbs_ = communicator().allocate({count}, DType::i64);
+      norm_limbs_ = communicator().allocate({ExactSum::kLimbs}, DType::i64);
     }
-    std::copy(sum.limbs().begin(), sum.limbs().end(), norm_limbs_.data<std::int64_t>());
+    const auto limbs = norm_limbs_.span<std::int64_t>();
+    std::ranges::copy(sum.limbs(), limbs.begin());
     communicator().all_reduce(norm_limbs_, comm::ReduceOp::sum, {.name = "gradient norm"}).wait();
-    std::copy_n(norm_limbs_.data<std::int64_t>(), count, sum.limbs().begin());
+    sum = ExactSum::from_limbs(limbs.first<ExactSum::kLimbs>());
   }
-  return std::sqrt(sum.value());
+  return optim::norm_of(sum);
 }
 
 std::vector<sharding::StateTensor> Mirrored::state() {

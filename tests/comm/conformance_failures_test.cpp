@@ -118,9 +118,9 @@ TEST_P(Failures, PollingSeesFailuresToo) {
     if (comm.rank() == 0) {
       return;
     }
-    const comm::Work work = comm.all_reduce(Array::zeros({100}));
     expect_error(
         [&] {
+          const comm::Work work = comm.all_reduce(Array::zeros({100}));
           while (!work.done()) {
           }
         },

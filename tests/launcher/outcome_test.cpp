@@ -146,7 +146,7 @@ TEST(FailureReport, NamesFrozenRanksAndStops) {
   RankOutcome frozen = stopped_by_us(1, SIGKILL);
   frozen.was_frozen = true;
   EXPECT_THAT(failure_report({{missing_a_peer(0), frozen}, 0}, Verdict::failed, {"h", 0, 0}),
-              HasSubstr("frozen at that moment (stopped by SIGSTOP or a debugger): rank 1"));
+              HasSubstr("frozen at that moment (stopped by SIGSTOP): rank 1"));
   EXPECT_THAT(failure_report({{killed(0, SIGTERM)}, SIGTERM}, Verdict::stopped, {"h", 0, 3}),
               HasSubstr("stopped by SIGTERM; rank 0: killed by SIGTERM"));
 }

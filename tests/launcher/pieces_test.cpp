@@ -10,6 +10,7 @@
 #include "trireme/core/base/error.h"
 #include "trireme/launcher/doctor.h"
 #include "trireme/launcher/fault_plan.h"
+#include "trireme/launcher/freeze_watch.h"
 #include "trireme/launcher/line_tail.h"
 #include "trireme/launcher/machine.h"
 #include "trireme/launcher/output_relay.h"
@@ -171,6 +172,33 @@ TEST(FaultPlan, EachFaultStrikesOnce) {
   EXPECT_FALSE(plan.take(1, 3).has_value());
   EXPECT_EQ(plan.of_rank(1), "stop:rank=1,step=5");
   EXPECT_THAT(plan.left(), ElementsAre("stop:rank=1,step=5", "kill:rank=0,step=3"));
+}
+
+TEST(FreezeWatch, RankThatStaysStoppedWhileAnotherRunsIsDead) {
+  FreezeWatch watch(3);
+  const Clock::time_point start{};
+  const std::vector<bool> running(3, true);
+  const std::vector<bool> second_frozen = {false, true, false};
+  EXPECT_THAT(watch.look(start, second_frozen, running), IsEmpty());
+  EXPECT_THAT(watch.look(start + std::chrono::milliseconds(1499), second_frozen, running), IsEmpty());
+  EXPECT_THAT(watch.look(start + std::chrono::milliseconds(1500), second_frozen, running), ElementsAre(1));
+}
+
+TEST(FreezeWatch, RankThatWentOnStartsAnew) {
+  FreezeWatch watch(2);
+  const Clock::time_point start{};
+  const std::vector<bool> running(2, true);
+  watch.look(start, {true, false}, running);
+  watch.look(start + std::chrono::seconds(1), {false, false}, running);
+  EXPECT_THAT(watch.look(start + std::chrono::seconds(2), {true, false}, running), IsEmpty());
+}
+
+TEST(FreezeWatch, JobOfWhichAllRanksAreStoppedIsPaused) {
+  FreezeWatch watch(3);
+  const Clock::time_point start{};
+  const std::vector<bool> last_has_ended = {true, true, false};
+  watch.look(start, {true, true, false}, last_has_ended);
+  EXPECT_THAT(watch.look(start + std::chrono::seconds(9), {true, true, false}, last_has_ended), IsEmpty());
 }
 
 TEST(Program, IsFoundInPathAndByPath) {

@@ -421,8 +421,15 @@ TEST(InjectOnce, StoppedRankIsFrozenAndNamed) {
           {"/bin/sh", "-c",
            "if [ $RANK = 1 ]; then exec " + kWorker + " steps=100000; fi; sleep 0.5; exec " + kWorker + " peer=2"});
   EXPECT_EQ(result.exit_code, 1);
-  EXPECT_THAT(result.err, HasSubstr("frozen at that moment (stopped by SIGSTOP or a debugger): rank 1"));
+  EXPECT_THAT(result.err, HasSubstr("frozen at that moment (stopped by SIGSTOP): rank 1"));
   EXPECT_THAT(result.out, Not(HasSubstr("[rank 1] step 2")));
+}
+
+TEST(InjectOnce, StoppedRankCountsAsDeadAndIsReplaced) {
+  const auto result = run({"--nproc-per-node", "2", "--inject", "stop:rank=1,step=2"}, {kWorker, "steps=300", "ms=10"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("rank 1 failed in step 2: stopped by SIGSTOP while others ran, counted as dead"));
+  EXPECT_THAT(result.out, HasSubstr("[rank 1] step 299 of attempt 1"));
 }
 
 TEST(InjectOnce, FaultThatNeverStruckIsMentioned) {

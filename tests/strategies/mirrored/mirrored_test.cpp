@@ -11,7 +11,9 @@
 #include "tests/support/op_check.h"
 #include "trireme/comm/environment.h"
 #include "trireme/core/array/accumulate.h"
-#include "trireme/core/nn/layers.h"
+#include "trireme/core/nn/linear.h"
+#include "trireme/core/nn/activation.h"
+#include "trireme/core/nn/sequential.h"
 #include "trireme/core/ops/arithmetic.h"
 #include "trireme/core/ops/cross_entropy.h"
 #include "trireme/core/ops/reduce.h"
@@ -61,7 +63,7 @@ Outcome train(int world, std::int64_t lanes, std::int64_t accumulate, const std:
   std::mutex mutex;
   comm::run_local(world, [&](comm::World ranks) {
     auto model = make_model();
-    optim::AdamW adamw({.learning_rate = 1e-2});
+    optim::AdamW adamw({.lr = 1e-2});
     Mirrored strategy(ranks, {.seed = 3});
     strategy.prepare(model, adamw);
     strategy.clip_grad_norm(clip);
@@ -159,7 +161,7 @@ TEST(Mirrored, GradientIsTheTreeSumOfTheLanesGradients) {
 
   comm::run_local(4, [&](comm::World ranks) {
     auto model = make_model();
-    optim::SGD sgd({.learning_rate = 0});
+    optim::SGD sgd({.lr = 0});
     Mirrored strategy(ranks, {.seed = 3});
     strategy.prepare(model, sgd);
     test::run_step(split, 0, ranks.rank(), ranks.size(), [&](std::int64_t leaf) {
@@ -179,7 +181,7 @@ TEST(Mirrored, SmallBucketsAndTheirRebuiltOrderChangeNoBits) {
   for (const std::size_t bytes : {std::size_t{64}, std::size_t{25} << 20}) {
     comm::run_local(2, [&](comm::World ranks) {
       auto model = make_model();
-      optim::AdamW adamw({.learning_rate = 1e-2});
+      optim::AdamW adamw({.lr = 1e-2});
       Mirrored strategy(ranks, {.seed = 3, .first_bucket_bytes = bytes, .bucket_bytes = bytes});
       strategy.prepare(model, adamw);
       const BatchSplit split{4, 1, 8};
@@ -225,7 +227,7 @@ TEST(Mirrored, UnusedFrozenAndTiedParametersWorkAndAgree) {
   for (const int world : {1, 2, 4}) {
     comm::run_local(world, [&](comm::World ranks) {
       OddModel model;
-      optim::AdamW adamw({.learning_rate = 0.1, .weight_decay = 0.1});
+      optim::AdamW adamw({.lr = 0.1, .weight_decay = 0.1});
       Mirrored strategy(ranks, {.seed = 1});
       strategy.prepare(model, adamw);
       for (std::int64_t step = 0; step < 3; ++step) {
@@ -254,7 +256,7 @@ TEST(Mirrored, DifferentModelsAreAnErrorThatNamesTheParameterOnEveryRank) {
   std::mutex mutex;
   comm::run_local(3, [&](comm::World ranks) {
     auto model = nn::Sequential(nn::Linear(4, ranks.rank() == 2 ? 3 : 2));
-    optim::SGD sgd({.learning_rate = 0.1});
+    optim::SGD sgd({.lr = 0.1});
     Mirrored strategy(ranks);
     try {
       strategy.prepare(model, sgd);
@@ -270,7 +272,7 @@ TEST(Mirrored, DifferentModelsAreAnErrorThatNamesTheParameterOnEveryRank) {
 TEST(Mirrored, WithoutALoaderRanksAreWeightedByTheirLosses) {
   comm::run_local(2, [&](comm::World ranks) {
     auto model = make_model();
-    optim::SGD sgd({.learning_rate = 0});
+    optim::SGD sgd({.lr = 0});
     Mirrored strategy(ranks, {.seed = 3});
     strategy.prepare(model, sgd);
     const std::int64_t items = ranks.rank() == 0 ? 3 : 1;
@@ -297,7 +299,7 @@ TEST(Mirrored, WithoutALoaderRanksAreWeightedByTheirLosses) {
 TEST(Mirrored, NoSyncAccumulatesUntilTheLastBackward) {
   comm::run_local(2, [&](comm::World ranks) {
     auto model = make_model();
-    optim::SGD sgd({.learning_rate = 0});
+    optim::SGD sgd({.lr = 0});
     Mirrored strategy(ranks, {.seed = 3});
     strategy.prepare(model, sgd);
     const std::int64_t begin = ranks.rank() * 4;
@@ -323,7 +325,7 @@ TEST(Mirrored, NoSyncAccumulatesUntilTheLastBackward) {
 TEST(Mirrored, MisuseIsAnErrorThatSaysWhatToDo) {
   comm::run_local(1, [&](comm::World ranks) {
     auto model = make_model();
-    optim::SGD sgd({.learning_rate = 0.1});
+    optim::SGD sgd({.lr = 0.1});
     Mirrored strategy(ranks);
     EXPECT_THROW(strategy.step(), Error);  // before prepare
     strategy.prepare(model, sgd);
