@@ -20,9 +20,8 @@ using namespace trireme;
 namespace {
 
 constexpr const char* kExamples =
-    "--data is TRAIN_IMAGES TRAIN_LABELS [TEST_IMAGES TEST_LABELS] (IDX), a directory with MNIST's file names, "
-    "CIFAR-10\n"
-    "binaries (TRAIN.bin... [test_batch.bin]), or their directory.\n"
+    "--data: TRAIN_IMAGES TRAIN_LABELS [TEST_IMAGES TEST_LABELS] (IDX), a directory with MNIST's file names,\n"
+    "CIFAR-10 binaries (TRAIN.bin... [test_batch.bin]), or their directory.\n"
     "Examples:\n"
     "  train_classifier                                 draws distorted digits and learns them\n"
     "  train_classifier --data mnist --epochs 20 --patience 3\n"

@@ -15,14 +15,6 @@ using namespace trireme;
 
 namespace {
 
-struct Shape {
-  std::int64_t layers = 4;
-  std::int64_t heads = 4;
-  std::int64_t width = 128;
-  std::int64_t context = 64;
-  std::int64_t vocab = 256;
-};
-
 constexpr const char* kExamples =
     "Examples:\n"
     "  train_gpt                                        learns from the compiler's own headers\n"
@@ -36,14 +28,13 @@ data::ByteText open_text(const std::vector<std::string>& paths, std::int64_t con
                        : data::ByteText(std::vector<std::filesystem::path>(paths.begin(), paths.end()), context);
 }
 
-std::string write_text(nn::GPT& model, const Shape& shape, std::int64_t length, double temperature,
-                       std::uint64_t seed) {
+std::string write_text(nn::GPT& model, std::int64_t length, double temperature, std::uint64_t seed) {
   const auto next_logits = [&](const Array& tokens) {
     const Array logits = model.logits(tokens).array();  // [1, t, V]
     return logits.select(0, 0).select(0, logits.size(1) - 1).contiguous();
   };
   return training::printable(training::generate_text(
-      next_logits, {.length = length, .context = shape.context, .temperature = temperature, .seed = seed}));
+      next_logits, {.length = length, .context = model.options().context, .temperature = temperature, .seed = seed}));
 }
 
 }  // namespace
@@ -51,7 +42,7 @@ std::string write_text(nn::GPT& model, const Shape& shape, std::int64_t length, 
 int main(int argc, char** argv) {
   training::ProgramOptions options{
       .steps = 1000, .global_batch = 12, .lr = 3e-4, .weight_decay = 0.1, .clip_norm = 1.0};
-  Shape shape;
+  nn::GPTOptions shape{.layers = 4, .heads = 4, .width = 128, .context = 64, .vocab = 256};
   std::int64_t sample = 0;
   double temperature = 0.8;
   training::OptionParser parser("train_gpt", "Trains a GPT on bytes of text.", options);
@@ -65,11 +56,7 @@ int main(int argc, char** argv) {
   parser.set_examples(kExamples);
 
   return training::run_program(argc, argv, parser, options, [&](training::Session& session) {
-    nn::GPT model({.layers = shape.layers,
-                   .heads = shape.heads,
-                   .width = shape.width,
-                   .context = shape.context,
-                   .vocab = shape.vocab});
+    nn::GPT model(shape);
     optim::AdamW adamw({.lr = options.lr,
                         .beta1 = 0.9,
                         .beta2 = 0.95,
@@ -85,7 +72,7 @@ int main(int argc, char** argv) {
     const training::FitResult result = trainer.fit(loader);
     if (sample > 0 && result.reason != training::StopReason::signal) {
       model.train(false);
-      session.print(write_text(model, shape, sample, temperature, options.seed));
+      session.print(write_text(model, sample, temperature, options.seed));
     }
     return session.exit_code(result);
   });
