@@ -24,8 +24,9 @@ constexpr std::int64_t kBlockBytes = 600 << 10;  // the packed block of B: stays
 constexpr std::int64_t kRowTile = 64;            // rows of a tile of parallel_for
 constexpr std::int64_t kSkew = 16;   // between packed panels of A, whose distance must not be a multiple of a page
 constexpr std::int64_t kAhead = 12;  // rows that packing fetches in advance
-constexpr std::int64_t kPackColumns = 192;  // with so many columns, packing a transposed A pays
-constexpr std::int64_t kDirectRows = 32;    // with so few rows, packing B would cost more than it brings
+constexpr std::int64_t kPackColumns = 192;        // with so many columns, packing a transposed A pays
+constexpr std::int64_t kDirectBytes = 800 << 10;  // a B that fits the second-level cache is read where it lies
+constexpr std::int64_t kDirectRows = 32;          // with so few rows, packing B would cost more than it brings
 
 // One step in K and N of the product: C[:, columns] += A[:, depths] B[depths, columns].
 template <class T>
@@ -36,7 +37,10 @@ class Step {
     const std::int64_t stride_bytes = args.lda * static_cast<std::int64_t>(sizeof(T));
     // Rows whose distance is a multiple of a page share one set of the L1 cache and would evict each other.
     pack_a_ = args.m >= kRows && (args.transpose_a ? columns >= kPackColumns : stride_bytes % 4096 == 0);
-    pack_b_ = args.transpose_b || args.m > kDirectRows;
+    const std::int64_t element = sizeof(T);
+    const bool direct =
+        args.m <= kDirectRows || (args.k * args.n * element <= kDirectBytes && args.ldb * element % 4096 != 0);
+    pack_b_ = args.transpose_b || !direct;
   }
 
   static std::int64_t lanes() { return static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>())); }
