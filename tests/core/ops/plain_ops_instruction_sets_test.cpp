@@ -96,9 +96,9 @@ void expect_close(const std::vector<double>& got, const std::vector<double>& exp
   }
 }
 
-class InstructionSet : public testing::TestWithParam<Target> {};
+class PlainOps : public testing::TestWithParam<Target> {};
 
-TEST_P(InstructionSet, AgreesWithTheDefaultOneWithinRounding) {
+TEST_P(PlainOps, AgreeWithTheDefaultOneWithinRounding) {
   if (GetParam().bit != HWY_SCALAR && (hwy::SupportedTargets() & GetParam().bit) == 0) {
     GTEST_SKIP() << "this machine has no " << GetParam().name;
   }
@@ -115,7 +115,7 @@ TEST_P(InstructionSet, AgreesWithTheDefaultOneWithinRounding) {
   }
 }
 
-TEST(InstructionSets, AreReallySwitched) {
+TEST(PlainOpsInstructionSets, AreReallySwitched) {
   if ((hwy::SupportedTargets() & (HWY_AVX2 | HWY_AVX3)) == 0) {
     GTEST_SKIP() << "this machine has only one instruction set";
   }
@@ -126,7 +126,7 @@ TEST(InstructionSets, AreReallySwitched) {
   EXPECT_NEAR(ops::sum(x).item(), vectors, 1e-2);
 }
 
-INSTANTIATE_TEST_SUITE_P(Targets, InstructionSet,
+INSTANTIATE_TEST_SUITE_P(InstructionSets, PlainOps,
                          testing::Values(Target{"avx512", HWY_AVX3}, Target{"avx2", HWY_AVX2},
                                          Target{"scalar", HWY_SCALAR}),
                          [](const auto& info) { return std::string(info.param.name); });

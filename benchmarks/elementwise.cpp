@@ -1,6 +1,7 @@
-// What single ops cost on one core: the overhead of a tiny op, and the throughput of large ones.
+// What the plain ops cost on one core: the overhead of a tiny op, and the throughput of large ones, convolutions
+// included.
 //
-//   taskset -c 0 build/bin/bench_ops [--benchmark_filter=REGEX]
+//   taskset -c 0 build/bin/bench_elementwise [--benchmark_filter=REGEX]
 //
 // bytes_per_second counts each operand and the result once; items_per_second of convolutions are multiply-adds times
 // two.
