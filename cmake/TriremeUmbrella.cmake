@@ -4,8 +4,11 @@ set(TRIREME_SOURCE_PARTS "-inl\\.h$|core/base/simd\\.h$")  # parts of vector ker
 file(GLOB trireme_public_headers CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}"
      core/*/*.h core/nn/models/*.h comm/*.h sharding/*.h cluster/*.h strategies/*.h checkpoint/*.h training/*.h)
 file(GLOB trireme_strategy_headers CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}" strategies/*/*.h)
-list(FILTER trireme_strategy_headers INCLUDE REGEX "/([a-z_]+)/\\1\\.h$")
-list(APPEND trireme_public_headers ${trireme_strategy_headers})
+foreach(header IN LISTS trireme_strategy_headers)
+  if(header MATCHES "/([a-z_]+)/([a-z_]+)\\.h$" AND CMAKE_MATCH_1 STREQUAL CMAKE_MATCH_2)
+    list(APPEND trireme_public_headers ${header})
+  endif()
+endforeach()
 list(FILTER trireme_public_headers EXCLUDE REGEX "${TRIREME_SOURCE_PARTS}")
 list(SORT trireme_public_headers)
 list(TRANSFORM trireme_public_headers REPLACE "(.+)" "#include \"trireme/\\1\"" OUTPUT_VARIABLE trireme_includes)

@@ -2,6 +2,8 @@
 //
 //   train_gpt --steps 300 --sample 300
 //   trireme run --nproc-per-node 2 -- train_gpt --data my_text.txt --lanes 4
+#include <filesystem>
+
 #include "trireme/core/data/text.h"
 #include "trireme/core/nn/models/gpt.h"
 #include "trireme/core/optim/adamw.h"
@@ -13,14 +15,6 @@ using namespace trireme;
 
 namespace {
 
-struct Shape {
-  std::int64_t layers = 4;
-  std::int64_t heads = 4;
-  std::int64_t width = 128;
-  std::int64_t context = 64;
-  std::int64_t vocab = 256;
-};
-
 constexpr const char* kExamples =
     "Examples:\n"
     "  train_gpt                                        learns from the compiler's own headers\n"
@@ -29,14 +23,18 @@ constexpr const char* kExamples =
     "  train_gpt --init gpt2.safetensors --layers 12 --heads 12 --width 768 --context 1024 --vocab 50257 --steps 0\n"
     "Stopped by SIGTERM it saves and exits 75; the same command goes on where it stopped.\n";
 
-std::string write_text(nn::Gpt& model, const Shape& shape, std::int64_t length, double temperature,
-                       std::uint64_t seed) {
+data::ByteText open_text(const std::vector<std::string>& paths, std::int64_t context) {
+  return paths.empty() ? data::ByteText::cpp_headers(context)
+                       : data::ByteText(std::vector<std::filesystem::path>(paths.begin(), paths.end()), context);
+}
+
+std::string write_text(nn::GPT& model, std::int64_t length, double temperature, std::uint64_t seed) {
   const auto next_logits = [&](const Array& tokens) {
     const Array logits = model.logits(tokens).array();  // [1, t, V]
     return logits.select(0, 0).select(0, logits.size(1) - 1).contiguous();
   };
   return training::printable(training::generate_text(
-      next_logits, {.length = length, .context = shape.context, .temperature = temperature, .seed = seed}));
+      next_logits, {.length = length, .context = model.options().context, .temperature = temperature, .seed = seed}));
 }
 
 }  // namespace
@@ -44,7 +42,7 @@ std::string write_text(nn::Gpt& model, const Shape& shape, std::int64_t length, 
 int main(int argc, char** argv) {
   training::ProgramOptions options{
       .steps = 1000, .global_batch = 12, .lr = 3e-4, .weight_decay = 0.1, .clip_norm = 1.0};
-  Shape shape;
+  nn::GPTOptions shape{.layers = 4, .heads = 4, .width = 128, .context = 64, .vocab = 256};
   std::int64_t sample = 0;
   double temperature = 0.8;
   training::OptionParser parser("train_gpt", "Trains a GPT on bytes of text.", options);
@@ -58,11 +56,7 @@ int main(int argc, char** argv) {
   parser.set_examples(kExamples);
 
   return training::run_program(argc, argv, parser, options, [&](training::Session& session) {
-    nn::Gpt model({.layers = shape.layers,
-                   .heads = shape.heads,
-                   .width = shape.width,
-                   .context = shape.context,
-                   .vocab = shape.vocab});
+    nn::GPT model(shape);
     optim::AdamW adamw({.lr = options.lr,
                         .beta1 = 0.9,
                         .beta2 = 0.95,
@@ -70,7 +64,7 @@ int main(int argc, char** argv) {
                         .weight_decay = options.weight_decay,
                         .decay_min_dims = 2});
     const auto strategy = session.make_strategy();
-    data::Loader loader(data::Text(options.data, shape.context), session.loader_options(), session.world());
+    data::Loader loader(open_text(options.data, shape.context), session.loader_options(), session.world());
 
     training::TrainerOptions how = session.trainer_options("tokens");
     how.loss = [&](const data::Batch& batch) { return model.loss(batch.inputs, batch.labels); };
@@ -78,7 +72,7 @@ int main(int argc, char** argv) {
     const training::FitResult result = trainer.fit(loader);
     if (sample > 0 && result.reason != training::StopReason::signal) {
       model.train(false);
-      session.print(write_text(model, shape, sample, temperature, options.seed));
+      session.print(write_text(model, sample, temperature, options.seed));
     }
     return session.exit_code(result);
   });

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "trireme/core/base/log.h"
+
 namespace trireme::training {
 namespace {
 
@@ -84,6 +86,12 @@ void StepReporter::epoch(const EpochMetrics& metrics) {
 }
 
 void StepReporter::note(std::string_view text) { progress_.note(text); }
+
+void StepReporter::tell(std::string_view text) const {
+  if (options_.active) {
+    log::info("{}", text);
+  }
+}
 
 void StepReporter::stopped(std::int64_t steps, std::string_view cause, bool saved) {
   append_stopped_line(line_, steps, cause, saved);

@@ -37,7 +37,10 @@ class StepReporter {
   // The time since the last step, or the last call, belongs to no step.
   void skip_time();
   void epoch(const EpochMetrics& metrics);
+  // A line of text for people, if they want to see progress.
   void note(std::string_view text);
+  // The same in any case.
+  void tell(std::string_view text) const;
   void stopped(std::int64_t steps, std::string_view cause, bool saved);
   // Fills in the median rate and the peak memory; returns the rate.
   double done(DoneMetrics metrics);

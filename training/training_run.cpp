@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "trireme/core/base/log.h"
 #include "trireme/training/model_files.h"
 #include "trireme/training/process_stats.h"
 
@@ -32,7 +31,6 @@ TrainingRun::TrainingRun(Trainer& trainer, data::Loader& loader)
       options_(trainer.options()),
       strategy_(trainer.strategy()),
       loader_(loader),
-      first_rank_(strategy_.communicator().rank() == 0),
       status_(options_.status ? *options_.status : cluster::WorkerStatus::from_environment()),
       checkpointing_(options_.checkpoints, strategy_, trainer.optimizer()),
       steps_done_(resume()),
@@ -178,8 +176,9 @@ FitResult TrainingRun::finish() {
     const char* cause = stop_ == StopReason::signal ? signal_name(StopSignals::received()) : "time limit";
     reporter_.stopped(steps_done_, cause, result.saved);
     reporter_.close();
-    log::info("stopped after step {} ({}); {}", steps_done_ - 1, cause,
-              result.saved ? "the checkpoint is complete" : "nothing was saved: --checkpoint-dir was not given");
+    reporter_.tell(
+        fmt::format("stopped after step {} ({}); {}", steps_done_ - 1, cause,
+                    result.saved ? "the checkpoint is complete" : "nothing was saved: --checkpoint-dir was not given"));
     return result;
   }
   write_done(result);

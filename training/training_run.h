@@ -36,7 +36,6 @@ class TrainingRun {
   const TrainerOptions& options_;
   strategies::Strategy& strategy_;
   data::Loader& loader_;
-  const bool first_rank_;
   StopSignals signals_;
   cluster::WorkerStatus status_;
   Checkpointing checkpointing_;

@@ -136,13 +136,14 @@ TEST(Trainer, MeasuresTheTestSetInEvaluationModeAfterEachEpoch) {
   on_ranks(2, [](Rank& rank) {
     const Points test(15);
     std::vector<double> shares;
-    const FitResult result = rank.fit({.epochs = 6,
-                                       .evaluate =
-                                           [&] {
-                                             EXPECT_FALSE(rank.model.training());
-                                             return measure_accuracy(rank.model, test, rank.strategy, 4);
-                                           },
-                                       .on_epoch_end = [&](const EpochEnd& end) { shares.push_back(end.accuracy.value()); }});
+    const FitResult result =
+        rank.fit({.epochs = 6,
+                  .evaluate =
+                      [&] {
+                        EXPECT_FALSE(rank.model.training());
+                        return measure_accuracy(rank.model, test, rank.strategy, 4);
+                      },
+                  .on_epoch_end = [&](const EpochEnd& end) { shares.push_back(end.accuracy.value()); }});
     EXPECT_TRUE(rank.model.training());
     EXPECT_EQ(shares.size(), 6u);
     EXPECT_GT(shares.back(), 0.9);
@@ -177,13 +178,12 @@ TEST(Trainer, StopsEarlyWithoutImprovement) {
 TEST(Trainer, FollowsTheScheduleOfTheWholeRun) {
   on_ranks(1, [](Rank& rank) {
     std::vector<double> rates;
-    const FitResult result = rank.fit({.steps = 4,
-                                       .schedule = optim::Schedule{.kind = optim::Schedule::Kind::linear,
-                                                                   .peak = 1,
-                                                                   .final = 0,
-                                                                   .warmup_steps = 2,
-                                                                   .total_steps = 0},
-                                       .on_step_end = [&](const StepEnd& end) { rates.push_back(end.learning_rate); }});
+    const FitResult result = rank.fit(
+        {.steps = 4,
+         .schedule =
+             optim::Schedule{
+                 .kind = optim::Schedule::Kind::linear, .peak = 1, .final = 0, .warmup_steps = 2, .total_steps = 0},
+         .on_step_end = [&](const StepEnd& end) { rates.push_back(end.learning_rate); }});
     const optim::Schedule same{
         .kind = optim::Schedule::Kind::linear, .peak = 1, .final = 0, .warmup_steps = 2, .total_steps = 4};
     EXPECT_EQ(rates, (std::vector<double>{same(0), same(1), same(2), same(3)}));
