@@ -11,7 +11,7 @@ namespace trireme::comm::shm {
 namespace {
 
 // Up to here every rank reduces everything for itself; with more ranks that costs more than a second step.
-constexpr int kMostPulling = 3;
+constexpr int kMostPulling = 1;
 
 }  // namespace
 
