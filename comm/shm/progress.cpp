@@ -8,13 +8,6 @@
 #include "trireme/comm/shm/shm_operation.h"
 
 namespace trireme::comm::shm {
-namespace {
-
-// Up to here every rank reduces everything for itself; with more ranks that costs more than a second step.
-constexpr int kMostPulling = 1;
-
-}  // namespace
-
 ShmOperation::ShmOperation(ShmCommunicator* owner_, Operation&& operation_)
     : owner(owner_),
       operation(std::move(operation_)),
@@ -204,7 +197,7 @@ bool ShmCommunicator::share(ShmOperation& state) {
     if (state.way == Way::staged) {
       reserve_exchange();
       state.cut = cut_for(state.operation, size(), kExchangeBytes);
-      state.pushes = state.transfer().reduces_to_all() && size() > kMostPulling;
+      state.pushes = state.transfer().reduces_to_all() && size() > 1;
     }
   }
   switch (state.way) {

@@ -21,7 +21,7 @@ class ShmOperation final : public WorkState {
   Cut cut;                   // whole, or once `way` is staged into exchange buffers
   bool small;                // fits in a mailbox
   Way way = Way::undecided;  // all ranks come to the same one
-  bool pushes = false;       // staged all_reduce of many ranks: reduce slices, then copy out
+  bool pushes = false;       // staged all_reduce: reduce slices, then copy out
   bool done = false;
   int next_peer = 0;        // peers before it have arrived
   std::int64_t filled = 0;  // rounds of a staged operation

@@ -135,13 +135,13 @@ TEST(ShmMemory, FreedArraysAreUsedAgain) {
 }
 
 TEST(ShmMemory, ArraysOutliveTheirCommunicator) {
-  Array kept;
-  run_processes(1, [&](Communicator& comm) { kept = comm.allocate({1000}, DType::f32); });
-  run_processes(1, [](Communicator& comm) {
-    const auto child = comm.split(0, 0);
-    const Array array = child->allocate({1000}, DType::f32);
+  run_processes(2, [](Communicator& comm) {
+    auto child = comm.split(0, 0);
+    const Array array = child->allocate({100000}, DType::f32);
+    child.reset();
     array.fill(3);
-    EXPECT_EQ(array.data<float>()[999], 3);
+    comm.all_reduce(array).wait();
+    EXPECT_EQ(array.data<float>()[99999], 6);
   });
 }
 
