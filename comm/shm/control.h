@@ -14,14 +14,18 @@
 
 namespace trireme::comm::shm {
 
-inline constexpr std::size_t kWindow = 64;    // collectives in flight; more wait on their own rank
-inline constexpr std::size_t kMailboxes = 8;  // of them small, with their data in a mailbox
-inline constexpr std::size_t kMailboxBytes = 16 << 10;
-inline constexpr std::size_t kMaxParts = 32;  // of one rank; more are staged
-inline constexpr std::size_t kMessages = 32;  // sends in flight
+inline constexpr std::size_t kWindow = 64;             // collectives in flight; more wait on their own rank
+inline constexpr std::size_t kMailboxes = 8;           // of them small, with their data in a mailbox
+inline constexpr std::size_t kTinyBytes = 256;         // up to here by mailbox even if arrays are in the segments
+inline constexpr std::size_t kMailboxBytes = 2 << 10;  // above, two meetings cost less than everyone copying everything
+inline constexpr std::size_t kMaxParts = 32;           // of one rank; more are staged
+inline constexpr std::size_t kMessages = 32;           // sends in flight
 inline constexpr std::size_t kExchangeBuffers = 2;
 inline constexpr std::size_t kExchangeBytes = 256 << 10;  // of one buffer
 inline constexpr std::uint64_t kNowhere = ~std::uint64_t{0};
+
+// Where peers find a rank's data: nowhere yet, in its arrays themselves, or in the mailbox of the operation.
+enum class Reach : std::uint32_t { none, array, mailbox };
 
 // One collective. The first cache line is all that is read unless something is unusual.
 struct alignas(64) Slot {
@@ -30,25 +34,45 @@ struct alignas(64) Slot {
   std::uint64_t input = kNowhere;  // offsets in the segment; kNowhere: not in the segment
   std::uint64_t output = kNowhere;
   std::uint32_t part_count = 0;
-  std::uint32_t direct = 0;  // all that peers must reach is in the segment
+  Reach reach = Reach::none;
   OpName name;
   std::uint64_t parts[kMaxParts];
 };
 static_assert(offsetof(Slot, name) == 64);
 
-enum class MessageState : std::uint32_t { free, posted, taken, refused };
+enum class MessageState : std::uint64_t { free, posted, taken, refused };
 
-// One send, written by the sender; the receiver moves it from posted to taken or refused.
+// What a receiver must see in one piece: an entry may be taken by its receiver and used for another one at any time.
+struct MessageHeader {
+  MessageState state = MessageState::free;
+  int destination = 0;
+  std::uint64_t order = 0;  // of the sends of this rank
+
+  std::uint64_t packed() const {
+    return static_cast<std::uint64_t>(state) | static_cast<std::uint64_t>(destination) << 2 | order << 24;
+  }
+  static MessageHeader unpack(std::uint64_t bits) {
+    return {static_cast<MessageState>(bits & 3), static_cast<int>(bits >> 2 & 0x3fffff), bits >> 24};
+  }
+};
+
+// One send, written by the sender; the receiver moves it from posted to taken or refused. Other fields than the header
+// belong to the receiver while it is posted to it, else to the sender.
 struct alignas(64) Message {
-  std::atomic<MessageState> state{MessageState::free};
-  std::int32_t destination = 0;
+  std::atomic<std::uint64_t> header{0};
   std::int32_t tag = 0;
   DType dtype = DType::f32;
   DType wanted_dtype = DType::f32;  // by the receiver that refused
-  std::uint64_t order = 0;
   std::int64_t count = 0;
   std::int64_t wanted_count = 0;
   std::uint64_t data = 0;  // offset in the sender's segment
+
+  MessageHeader look() const { return MessageHeader::unpack(header.load()); }
+  void move_to(MessageState state) {
+    MessageHeader moved = look();
+    moved.state = state;
+    header.store(moved.packed());
+  }
 };
 
 using Reason = FixedText<446>;
