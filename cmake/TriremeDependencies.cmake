@@ -1,25 +1,10 @@
-# Third-party libraries, all from Debian packages (scripts/install_dependencies lists them). They are private to the
-# library: public headers include none of them but fmt.
-set(THREADS_PREFER_PTHREAD_FLAG ON)
-find_package(Threads REQUIRED)
-find_package(fmt REQUIRED)
-find_package(spdlog REQUIRED)
+# Third-party libraries, all Debian packages (scripts/install_dependencies lists them), and how schemas are compiled.
+include(TriremeThirdParty)
+
+# Header-only ones, needed to build the library and the programs but not by those who link to it.
 find_package(nlohmann_json REQUIRED)
-find_package(Protobuf REQUIRED)
-
-# Debian's dnnl package file needs OpenCL headers that nothing here uses, so the library is looked up directly.
-find_path(TRIREME_DNNL_INCLUDE dnnl.hpp REQUIRED)
-find_library(TRIREME_DNNL_LIBRARY dnnl REQUIRED)
-find_path(TRIREME_HWY_INCLUDE hwy/highway.h REQUIRED)
-find_library(TRIREME_HWY_LIBRARY hwy REQUIRED)
-find_path(TRIREME_XXHASH_INCLUDE xxhash.h REQUIRED)
-find_library(TRIREME_XXHASH_LIBRARY xxhash REQUIRED)
-
-add_library(trireme_third_party INTERFACE)
-target_include_directories(trireme_third_party SYSTEM INTERFACE "${TRIREME_DNNL_INCLUDE}" "${TRIREME_HWY_INCLUDE}"
-                           "${TRIREME_XXHASH_INCLUDE}")
-target_link_libraries(trireme_third_party INTERFACE spdlog::spdlog nlohmann_json::nlohmann_json protobuf::libprotobuf
-                      "${TRIREME_DNNL_LIBRARY}" "${TRIREME_HWY_LIBRARY}" "${TRIREME_XXHASH_LIBRARY}")
+find_package(CLI11 REQUIRED)
+target_link_libraries(trireme_third_party INTERFACE nlohmann_json::nlohmann_json CLI11::CLI11)
 
 # Compiles .proto files beside their owners: checkpoint/manifest.proto -> "checkpoint/manifest.pb.h" for that .cpp only.
 function(trireme_generate_protobuf target)

@@ -1,8 +1,10 @@
 // Communicator: ranks that move arrays between each other. One interface, many backends (comm/local, comm/shm, ...).
 //
-// Every rank of a communicator must start the same operations in the same order with matching counts and dtypes; a
-// mismatch is a CommError that names both sides on every rank, never a hang. One thread of a rank uses a communicator at
-// a time. Arrays must be contiguous. Operations complete in the order in which they were started.
+// Every rank of a communicator must start the same operations in the same order with matching counts, dtypes and names;
+// a mismatch is a CommError that names both sides on every rank, never a hang. After a CommError the communicator is
+// broken: every later operation raises one with the same cause. One thread of a rank uses a communicator at a time.
+// Arrays must be contiguous. Operations complete in the order in which they were started. A communicator outlives its
+// Works.
 #pragma once
 
 #include <chrono>
@@ -10,10 +12,12 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "trireme/comm/fixed_text.h"
+#include "trireme/comm/pool_allocator.h"
 #include "trireme/comm/work.h"
 #include "trireme/core/array/array.h"
 #include "trireme/core/base/batch_split.h"
@@ -24,8 +28,8 @@ namespace trireme::comm {
 enum class ReduceOp : std::uint8_t { sum, product, min, max };
 
 struct OpOptions {
-  std::string_view name = {};             // appears in errors and in the flight recorder; copied
-  std::chrono::milliseconds timeout{0};   // 0: the communicator's default
+  std::string_view name = {};            // appears in errors and in the flight recorder; copied
+  std::chrono::milliseconds timeout{0};  // 0: the communicator's default
 };
 
 // A partial sum: the values of one node of the lane tree.
@@ -38,8 +42,15 @@ struct Part {
 struct ReductionLayout {
   std::int64_t leaves = 1;
   std::vector<std::vector<Subtree>> parts_of_rank;  // [rank]: left to right, absent ones left out
+  std::vector<std::int32_t> first_slot;             // [rank]: the slot of its first part in the plan; size + 1 entries
   std::vector<Addition> plan;                       // over all parts in rank order; see reduction_plan()
+  std::int64_t most_parts = 0;                      // of any one rank
+  std::uint64_t fingerprint = 0;                    // of leaves and parts: ranks with different layouts find out
 
+  int slots() const { return first_slot.back(); }
+  // Raises Error if the parts are not disjoint nodes of the tree, left to right in rank order.
+  static std::shared_ptr<const ReductionLayout> make(std::int64_t leaves,
+                                                     std::vector<std::vector<Subtree>> parts_of_rank);
   static std::shared_ptr<const ReductionLayout> make(const BatchSplit& split, int world_size);
 };
 
@@ -60,17 +71,19 @@ std::string_view name_of(OpKind kind);
 // One operation as a backend receives it, already checked against its contract on this rank.
 struct Operation {
   OpKind kind = OpKind::barrier;
-  Array input;
-  Array output;                                   // all_reduce, broadcast: the same array as input
+  Array input = {};
+  Array output = {};  // all_reduce, broadcast: the same array as input
   ReduceOp op = ReduceOp::sum;
-  int peer = -1;                                  // root, source or destination
+  int peer = -1;  // root, source or destination
   int tag = 0;
-  std::vector<Part> parts;
-  std::shared_ptr<const ReductionLayout> layout;
-  std::vector<std::int64_t> offsets;              // reduce_scatter_parts, all_gather with uneven pieces: size + 1 entries
-  std::string name;
-  std::uint64_t sequence = 0;
+  PoolVector<Part> parts = {};
+  std::shared_ptr<const ReductionLayout> layout = {};  // also of all_reduce and reduce_scatter: one leaf a rank
+  PoolVector<std::int64_t> offsets = {};  // reduce_scatter_parts, all_gather_v: size + 1 entries, else empty
+  OpName name = {};
+  std::uint64_t sequence = 0;  // counts collectives, and apart from them sends and receives
+  std::uint64_t record = 0;    // its entry in the flight recorder
   std::chrono::milliseconds timeout{0};
+  std::chrono::steady_clock::time_point start{};  // the deadline is start + timeout
 };
 
 class FlightRecorder;
@@ -86,28 +99,31 @@ class Communicator {
   virtual std::string_view backend() const = 0;  // "local", "shm", ...: what really carries the bytes
 
   // array[i] = op over ranks of array[i], on every rank. The order of combination is by rank, one fixed tree
-  // (lane_tree.h with one leaf a rank), so the bits are the same on every rank and backend.
+  // (lane_tree.h with one leaf a rank), so the bits are the same on every rank and backend. bf16 and f16 are combined
+  // in f32 and rounded once; integers wrap; of booleans sum and max are "or", product and min "and".
   Work all_reduce(const Array& array, ReduceOp op = ReduceOp::sum, OpOptions options = {});
-  // The canonical reduction: output = sum of all ranks' parts in the order of layout->plan, on every rank. `output` may be
-  // one of this rank's part arrays. The part arrays are scratch afterwards. A rank may bring no part. f32, f64.
-  Work all_reduce_parts(std::vector<Part> parts, std::shared_ptr<const ReductionLayout> layout, const Array& output,
+  // The canonical reduction: output = sum of all ranks' parts in the order of layout->plan, on every rank. `output` may
+  // be one of this rank's part arrays. The part arrays are scratch afterwards. A rank may bring no part; if none does,
+  // the output is zero. f32, f64.
+  Work all_reduce_parts(std::span<const Part> parts, std::shared_ptr<const ReductionLayout> layout, const Array& output,
                         OpOptions options = {});
   // output = this rank's piece of the element-wise reduction of `input`; input.count() == size * output.count().
   Work reduce_scatter(const Array& input, const Array& output, ReduceOp op = ReduceOp::sum, OpOptions options = {});
   // As all_reduce_parts, but rank r only gets elements [offsets[r], offsets[r + 1]) in its `output`.
-  Work reduce_scatter_parts(std::vector<Part> parts, std::shared_ptr<const ReductionLayout> layout,
-                            std::vector<std::int64_t> offsets, const Array& output, OpOptions options = {});
-  // output = the inputs of all ranks, in rank order; output.count() == size * input.count(). input may be its own slot of
-  // output (in place).
+  Work reduce_scatter_parts(std::span<const Part> parts, std::shared_ptr<const ReductionLayout> layout,
+                            std::span<const std::int64_t> offsets, const Array& output, OpOptions options = {});
+  // output = the inputs of all ranks, in rank order; output.count() == size * input.count(). input may be its own slot
+  // of output (in place).
   Work all_gather(const Array& input, const Array& output, OpOptions options = {});
   // As above with pieces of different sizes: rank r brings offsets[r + 1] - offsets[r] elements. Pieces may be empty.
-  Work all_gather_v(const Array& input, const Array& output, std::vector<std::int64_t> offsets, OpOptions options = {});
+  Work all_gather_v(const Array& input, const Array& output, std::span<const std::int64_t> offsets,
+                    OpOptions options = {});
   // Piece s of `input` goes to rank s, where it becomes piece rank() of output. Counts divide by size().
   Work all_to_all(const Array& input, const Array& output, OpOptions options = {});
   // array of rank `root` to all.
   Work broadcast(const Array& array, int root, OpOptions options = {});
   // Point to point, matched by (source, destination, tag) in order. Not collective: takes no place in the order of
-  // collectives, and must be waited for in an order that both sides can reach.
+  // collectives, and must be waited for in an order that both sides can reach. A rank does not send to itself.
   Work send(const Array& array, int destination, int tag = 0, OpOptions options = {});
   Work recv(const Array& array, int source, int tag = 0, OpOptions options = {});
   Work barrier(OpOptions options = {});
@@ -130,6 +146,8 @@ class Communicator {
 
  protected:
   Communicator(int rank, int size);
+  // One leaf a rank: the order in which all_reduce and reduce_scatter combine.
+  const std::shared_ptr<const ReductionLayout>& rank_order() const { return rank_order_; }
   // Starts the operation. `operation.sequence` and the deadline are set; arguments were checked on this rank.
   virtual std::shared_ptr<WorkState> start(Operation operation) = 0;
   void add_waiting(std::chrono::nanoseconds time) { time_waiting_ += time; }
@@ -140,6 +158,8 @@ class Communicator {
   int rank_;
   int size_;
   std::uint64_t next_sequence_ = 0;
+  std::uint64_t next_message_ = 0;
+  std::shared_ptr<const ReductionLayout> rank_order_;
   std::chrono::milliseconds default_timeout_{60000};
   std::chrono::nanoseconds time_waiting_{0};
   std::unique_ptr<FlightRecorder> recorder_;

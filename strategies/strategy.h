@@ -8,11 +8,11 @@
 #include <string_view>
 #include <vector>
 
-#include "trireme/checkpoint/state.h"
 #include "trireme/comm/communicator.h"
 #include "trireme/core/autograd/step_owner.h"
 #include "trireme/core/nn/module.h"
 #include "trireme/core/optim/optimizer.h"
+#include "trireme/sharding/state.h"
 
 namespace trireme::strategies {
 
@@ -41,7 +41,7 @@ class Strategy : public StepOwner {
   virtual void clip_grad_norm(double max_norm) = 0;
   // Named tensors of model, buffers and optimizer that this rank holds, as views: reading shows the present values,
   // writing them is how a checkpoint is loaded.
-  virtual std::vector<checkpoint::StateTensor> state() = 0;
+  virtual std::vector<sharding::StateTensor> state() = 0;
   // The whole model on every rank, in name order, for export and params_hash. Collective for sharded strategies.
   virtual std::vector<nn::NamedParameter> full_parameters() = 0;
   virtual std::string_view name() const = 0;

@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <bit>
+#include <cerrno>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -26,6 +27,7 @@ constexpr std::size_t kSmallLimit = 32 << 10;
 constexpr std::size_t kFineLimit = 1 << 10;  // up to here classes are multiples of 64
 constexpr std::size_t kChunk = 1 << 20;      // small blocks are carved from chunks of this size
 constexpr std::size_t kPage = 4096;
+constexpr std::size_t kLargestBlock = std::size_t{1} << 47;  // all that a process can address
 constexpr std::size_t kHugePage = 2 << 20;
 constexpr int kClasses = 16 + 5 * 8;                  // 64..1024 by 64, then eight steps an octave up to 32 KiB
 constexpr std::size_t kThreadCacheBytes = 256 << 10;  // per class
@@ -62,11 +64,15 @@ struct FreeBlock {
   FreeBlock* next;
 };
 
+// Usable bytes -> data of the large blocks that nobody uses.
+using FreeBlocks = std::multimap<std::size_t, void*>;
+
 // A large block's address must not repeat modulo a page, nor two blocks lie a multiple of 256 MB apart: both collide in
 // the caches. So each mapping starts its data at a different cache line of its first page.
 struct LargeBlock {
   void* mapping;
   std::size_t mapped;
+  FreeBlocks::node_type free_node;  // its entry of the free blocks while it is in use
 };
 
 [[noreturn]] void out_of_memory(std::size_t bytes) {
@@ -102,30 +108,26 @@ class Arena {
   void* allocate_large(std::size_t bytes) {
     const std::size_t wanted = (bytes + kPage - 1) / kPage * kPage;
     const std::lock_guard lock(mutex_);
-    void* data = nullptr;
     auto it = free_.lower_bound(wanted);
-    if (it != free_.end() && it->first <= wanted + wanted / 8) {
-      data = it->second;
-      auto node = free_.extract(it);  // kept for the block's return, so that neither direction allocates
-      in_use_nodes_.insert(std::move(node));
-    } else {
+    if (it == free_.end() || it->first > wanted + wanted / 8) {
       const std::size_t mapped = wanted + kPage;
       auto* base = static_cast<std::byte*>(map(mapped));
-      data = base + (colour_++ * 5 % 63) * kAlign;
-      blocks_.emplace(data, LargeBlock{base, mapped});
-      in_use_nodes_.emplace(wanted, data);
+      void* data = base + (colour_++ * 5 % 63) * kAlign;
+      it = free_.emplace(wanted, data);
+      blocks_.emplace(data, LargeBlock{base, mapped, {}});
     }
-    count(static_cast<std::int64_t>(blocks_.at(data).mapped));
+    void* data = it->second;
+    LargeBlock& block = blocks_.at(data);
+    block.free_node = free_.extract(it);  // kept for the block's return, so that neither direction allocates
+    count(static_cast<std::int64_t>(block.mapped));
     return data;
   }
 
   void free_large(void* data) noexcept {
     const std::lock_guard lock(mutex_);
-    const std::size_t wanted = blocks_.at(data).mapped - kPage;
-    count(-static_cast<std::int64_t>(blocks_.at(data).mapped));
-    const auto [first, last] = in_use_nodes_.equal_range(wanted);
-    const auto it = std::find_if(first, last, [data](const auto& entry) { return entry.second == data; });
-    free_.insert(in_use_nodes_.extract(it));
+    LargeBlock& block = blocks_.at(data);
+    count(-static_cast<std::int64_t>(block.mapped));
+    free_.insert(std::move(block.free_node));
   }
 
   // A list of free blocks of one class: from another thread's leavings, else carved from a new chunk.
@@ -191,8 +193,7 @@ class Arena {
   }
 
   std::mutex mutex_;
-  std::multimap<std::size_t, void*> free_;          // usable bytes -> data
-  std::multimap<std::size_t, void*> in_use_nodes_;  // the same nodes while their blocks are out
+  FreeBlocks free_;
   std::map<void*, LargeBlock> blocks_;
   std::array<FreeBlock*, kClasses> shared_{};
   std::byte* chunk_ = nullptr;
@@ -245,6 +246,10 @@ ThreadCache* thread_cache() {
 }  // namespace
 
 void* pool_allocate(std::size_t bytes) {
+  if (bytes > kLargestBlock) [[unlikely]] {
+    errno = ENOMEM;
+    out_of_memory(bytes);
+  }
   if constexpr (!kCaching) {
     void* block = std::aligned_alloc(kAlign, (bytes + kAlign - 1) / kAlign * kAlign + (bytes == 0 ? kAlign : 0));
     return block != nullptr ? block : (out_of_memory(bytes), nullptr);

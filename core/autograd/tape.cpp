@@ -42,6 +42,7 @@ void Tape::run(Node& root, Array gradient) {
 }
 
 void Tape::push(Node* node) {
+  node->pending_ = 1;  // its own turn: a pass inside this one must not make it ready a second time
   ready_.push_back(node);
   std::push_heap(ready_.begin() + static_cast<std::ptrdiff_t>(first_), ready_.end(),
                  [](const Node* a, const Node* b) { return a->sequence_ < b->sequence_; });
@@ -52,6 +53,7 @@ Node* Tape::pop() {
                 [](const Node* a, const Node* b) { return a->sequence_ < b->sequence_; });
   Node* node = ready_.back();
   ready_.pop_back();
+  node->pending_ = 0;
   return node;
 }
 

@@ -13,7 +13,8 @@ namespace trireme {
 // made first. That order is the same in every run, keeps memory low and makes gradients of late layers ready early.
 //
 // Passes may nest (a node's backward may recompute a part of the forward pass and walk that): a leaf that both passes
-// reach becomes ready after the last contribution of the outermost one.
+// reach becomes ready after the last contribution of the outermost one; a leaf that only an inner pass reaches, at its
+// end.
 class Tape {
  public:
   // Its vectors keep their capacity: no allocation in the steady state.

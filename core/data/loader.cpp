@@ -171,6 +171,9 @@ std::int64_t Loader::steps_per_epoch() const { return state_->plan.sampler.steps
 std::int64_t Loader::items_per_epoch() const { return state_->plan.sampler.count; }
 std::int64_t Loader::lanes() const { return state_->plan.lanes; }
 std::int64_t Loader::accumulate() const { return state_->plan.accumulate; }
+std::int64_t Loader::batch_size() const { return state_->plan.sampler.batch_size; }
+std::uint64_t Loader::seed() const { return state_->plan.sampler.seed; }
+Order Loader::order() const { return state_->plan.sampler.order; }
 const Dataset& Loader::dataset() const { return *state_->plan.dataset; }
 
 }  // namespace trireme::data

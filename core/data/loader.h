@@ -100,6 +100,9 @@ class Loader {
   std::int64_t items_per_epoch() const;
   std::int64_t lanes() const;
   std::int64_t accumulate() const;
+  std::int64_t batch_size() const;  // global
+  std::uint64_t seed() const;
+  Order order() const;
   const Dataset& dataset() const;
 
  private:

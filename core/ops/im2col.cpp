@@ -28,59 +28,112 @@ void for_each_tap(const PatchGeometry& g, const F& f) {
   }
 }
 
+// Where one tap of a shifted() geometry reads: positions [begin, end) see the pixels [begin + shift, end + shift),
+// except for the positions in the columns outside of `across`, which see padding.
+struct Shift {
+  Shift(const PatchGeometry& g, std::int64_t dy, std::int64_t dx)
+      : across(g.width, g.width, dx, 1), shift(dy * g.width + dx) {
+    const Inside down(g.out_height(), g.height, dy, 1);
+    begin = down.begin * g.width + across.begin;
+    end = std::max(begin, down.end * g.width - (g.width - across.end));
+    if (across.begin == across.end) {  // the tap sees nothing but padding
+      begin = end = 0;
+    }
+  }
+  Inside across;
+  std::int64_t shift;
+  std::int64_t begin;
+  std::int64_t end;
+};
+
+// Zeros at the padded positions of one row of the matrix.
+template <class T>
+void clear_padding(const PatchGeometry& g, const Shift& shift, T* row) {
+  std::fill(row, row + shift.begin, T{0});
+  std::fill(row + shift.end, row + g.positions(), T{0});
+  for (std::int64_t x = 0; x < g.width; ++x) {
+    if (x < shift.across.begin || x >= shift.across.end) {
+      for (std::int64_t at = x; at < g.positions(); at += g.width) {
+        row[at] = 0;
+      }
+    }
+  }
+}
+
+// The general case, row by row of the result: calls f(position of the row, pixel of the row, positions inside the
+// image) and clear(position, length) for what is padding.
+template <class F, class Clear>
+void for_each_run(const PatchGeometry& g, std::int64_t dy, std::int64_t dx, const F& f, const Clear& clear) {
+  const std::int64_t width = g.out_width();
+  const Inside across(width, g.width, dx, g.stride);
+  for (std::int64_t y = 0; y < g.out_height(); ++y) {
+    const std::int64_t pixel_row = y * g.stride + dy;
+    if (pixel_row < 0 || pixel_row >= g.height || across.begin == across.end) {
+      clear(y * width, width);
+      continue;
+    }
+    clear(y * width, across.begin);
+    f(y * width + across.begin, pixel_row * g.width + across.begin * g.stride + dx, across.end - across.begin);
+    clear(y * width + across.end, width - across.end);
+  }
+}
+
 }  // namespace
 
 template <class T>
 void im2col(const PatchGeometry& g, const T* image, T* columns) {
-  const std::int64_t rows = g.out_height();
-  const std::int64_t width = g.out_width();
-  for_each_tap(g, [&](std::int64_t row, std::int64_t plane, std::int64_t dy, std::int64_t dx) {
-    const Inside across(width, g.width, dx, g.stride);
-    for (std::int64_t y = 0; y < rows; ++y) {
-      T* out = columns + (row * rows + y) * width;
-      const std::int64_t from_y = y * g.stride + dy;
-      if (from_y < 0 || from_y >= g.height) {
-        std::fill_n(out, width, T{0});
-        continue;
+  const bool shifted = g.shifted();
+  for_each_tap(g, [&](std::int64_t tap, std::int64_t plane, std::int64_t dy, std::int64_t dx) {
+    T* row = columns + tap * g.positions();
+    const T* pixels = image + plane;
+    if (shifted) {
+      const Shift shift(g, dy, dx);
+      if (shift.begin < shift.end) {
+        std::copy(pixels + (shift.begin + shift.shift), pixels + (shift.end + shift.shift), row + shift.begin);
       }
-      const T* in = image + plane + from_y * g.width + dx;
-      std::fill(out, out + across.begin, T{0});
-      if (g.stride == 1) {
-        std::copy(in + across.begin, in + across.end, out + across.begin);
-      } else {
-        for (std::int64_t x = across.begin; x < across.end; ++x) {
-          out[x] = in[x * g.stride];
-        }
-      }
-      std::fill(out + across.end, out + width, T{0});
+      clear_padding(g, shift, row);
+      return;
     }
+    for_each_run(
+        g, dy, dx,
+        [&](std::int64_t position, std::int64_t pixel, std::int64_t count) {
+          for (std::int64_t x = 0; x < count; ++x) {
+            row[position + x] = pixels[pixel + x * g.stride];
+          }
+        },
+        [&](std::int64_t position, std::int64_t count) { std::fill_n(row + position, count, T{0}); });
   });
 }
 
 template <class T>
-void col2im(const PatchGeometry& g, const T* columns, T* image) {
-  const std::int64_t rows = g.out_height();
-  const std::int64_t width = g.out_width();
+void col2im(const PatchGeometry& g, T* columns, T* image) {
+  const bool shifted = g.shifted();
   std::fill_n(image, g.channels * g.height * g.width, T{0});
-  for_each_tap(g, [&](std::int64_t row, std::int64_t plane, std::int64_t dy, std::int64_t dx) {
-    const Inside across(width, g.width, dx, g.stride);
-    for (std::int64_t y = 0; y < rows; ++y) {
-      const std::int64_t to_y = y * g.stride + dy;
-      if (to_y < 0 || to_y >= g.height) {
-        continue;
+  for_each_tap(g, [&](std::int64_t tap, std::int64_t plane, std::int64_t dy, std::int64_t dx) {
+    T* row = columns + tap * g.positions();
+    T* pixels = image + plane;
+    if (shifted) {
+      const Shift shift(g, dy, dx);
+      clear_padding(g, shift, row);
+      for (std::int64_t at = shift.begin; at < shift.end; ++at) {
+        pixels[at + shift.shift] += row[at];
       }
-      const T* in = columns + (row * rows + y) * width;
-      T* out = image + plane + to_y * g.width + dx;
-      for (std::int64_t x = across.begin; x < across.end; ++x) {
-        out[x * g.stride] += in[x];
-      }
+      return;
     }
+    for_each_run(
+        g, dy, dx,
+        [&](std::int64_t position, std::int64_t pixel, std::int64_t count) {
+          for (std::int64_t x = 0; x < count; ++x) {
+            pixels[pixel + x * g.stride] += row[position + x];
+          }
+        },
+        [](std::int64_t, std::int64_t) {});
   });
 }
 
 template void im2col(const PatchGeometry&, const float*, float*);
 template void im2col(const PatchGeometry&, const double*, double*);
-template void col2im(const PatchGeometry&, const float*, float*);
-template void col2im(const PatchGeometry&, const double*, double*);
+template void col2im(const PatchGeometry&, float*, float*);
+template void col2im(const PatchGeometry&, double*, double*);
 
 }  // namespace trireme::ops

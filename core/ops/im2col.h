@@ -22,6 +22,8 @@ struct PatchGeometry {
   std::int64_t taps() const { return channels * kernel_height * kernel_width; }
   // True if the patches are the image itself.
   bool identity() const { return kernel_height == 1 && kernel_width == 1 && stride == 1 && padding == 0; }
+  // True if rows of the result are as long as those of the image, so that a tap sees the image shifted as a whole.
+  bool shifted() const { return stride == 1 && out_width() == width; }
 
  private:
   std::int64_t extent(std::int64_t size, std::int64_t kernel) const {
@@ -33,8 +35,8 @@ struct PatchGeometry {
 // columns[taps, positions]: row (c, i, j) holds what tap (i, j) of channel c sees at each position, zeros outside.
 template <class T>
 void im2col(const PatchGeometry& geometry, const T* image, T* columns);
-// The adjoint: every element of `columns` is added to the pixel it came from; the image is overwritten.
+// The adjoint: every element of `columns` is added to the pixel it came from. Both are overwritten.
 template <class T>
-void col2im(const PatchGeometry& geometry, const T* columns, T* image);
+void col2im(const PatchGeometry& geometry, T* columns, T* image);
 
 }  // namespace trireme::ops

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "trireme/core/autograd/grad_check.h"
 #include "trireme/core/base/random.h"
 
 namespace trireme::test {
@@ -39,18 +40,6 @@ Run run(const OpFunction& op, const std::vector<Array>& inputs, const OpCheck& o
   return out;
 }
 
-double weighted_sum(const OpFunction& op, const std::vector<Array>& inputs) {
-  const NoGrad guard;
-  const Array result = op({inputs.begin(), inputs.end()}).array();
-  const std::vector<double> values = result.to_vector<double>();
-  const std::vector<double> weights = direction(result.shape(), DType::f64).to_vector<double>();
-  double sum = 0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    sum += values[i] * weights[i];
-  }
-  return sum;
-}
-
 double largest(const std::vector<double>& values) {
   double most = 1;
   for (const double value : values) {
@@ -70,32 +59,18 @@ void expect_near(const Array& got, const Array& expected, double tolerance, cons
   }
 }
 
-void check_numerically(const OpFunction& op, const std::vector<Array>& inputs, const Run& analytic, const OpCheck& options) {
+void check_numerically(const OpFunction& op, const std::vector<Array>& inputs, const OpCheck& options) {
+  GradCheckOptions check{.step = options.step, .tolerance = options.gradient_tolerance};
   for (std::size_t n = 0; n < inputs.size(); ++n) {
-    if (!differentiable(options, n)) {
-      continue;
-    }
-    Array numerical = Array::zeros(inputs[n].shape(), DType::f64);
-    for (std::int64_t i = 0; i < inputs[n].count(); ++i) {
-      std::vector<Array> moved = inputs;
-      moved[n] = inputs[n].clone();
-      double& element = moved[n].data<double>()[i];
-      const double at = element;
-      element = at + options.step;
-      const double above = weighted_sum(op, moved);
-      element = at - options.step;
-      const double below = weighted_sum(op, moved);
-      numerical.data<double>()[i] = (above - below) / (2 * options.step);
-    }
-    expect_near(analytic.gradients[n], numerical, options.gradient_tolerance,
-                "numerical gradient of input " + std::to_string(n));
+    check.constant.push_back(!differentiable(options, n));
   }
+  const auto call = [&](std::span<const Tensor> tensors) { return op({tensors.begin(), tensors.end()}); };
+  const GradCheckResult result = check_gradients(call, inputs, check);
+  EXPECT_TRUE(result.ok) << result.message;
 }
 
 // The same values behind strides: stored transposed.
-Array transposed_view(const Array& x) {
-  return x.dims() < 2 ? x : x.transpose(-1, -2).clone().transpose(-1, -2);
-}
+Array transposed_view(const Array& x) { return x.dims() < 2 ? x : x.transpose(-1, -2).clone().transpose(-1, -2); }
 
 }  // namespace
 
@@ -110,7 +85,7 @@ Array random_array(const Shape& shape, std::uint64_t seed, double low, double hi
 
 void check_op(const OpFunction& op, const std::vector<Array>& inputs, const OpCheck& options) {
   const Run exact = run(op, inputs, options);
-  check_numerically(op, inputs, exact, options);
+  check_numerically(op, inputs, options);
 
   std::vector<Array> narrow;
   std::vector<Array> strided;
@@ -127,7 +102,8 @@ void check_op(const OpFunction& op, const std::vector<Array>& inputs, const OpCh
   expect_near(view.result, exact.result, options.f32_tolerance, "result of non-contiguous inputs");
   for (std::size_t n = 0; n < inputs.size(); ++n) {
     if (differentiable(options, n)) {
-      expect_near(single.gradients[n], exact.gradients[n], options.f32_tolerance, "f32 gradient of input " + std::to_string(n));
+      expect_near(single.gradients[n], exact.gradients[n], options.f32_tolerance,
+                  "f32 gradient of input " + std::to_string(n));
       expect_near(view.gradients[n], exact.gradients[n], options.f32_tolerance,
                   "gradient of non-contiguous input " + std::to_string(n));
     }

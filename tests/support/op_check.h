@@ -11,11 +11,11 @@ namespace trireme::test {
 using OpFunction = std::function<Tensor(const std::vector<Tensor>&)>;
 
 struct OpCheck {
-  double step = 1e-4;                    // of the central difference
-  double gradient_tolerance = 1e-6;      // |numerical - analytic| <= tolerance * max(1, largest gradient)
-  double f32_tolerance = 1e-5;           // f32 result and gradients against f64, likewise scaled
-  std::vector<bool> differentiable = {}; // per input; empty: all
-  bool non_contiguous = true;            // also run with inputs that are transposed views
+  double step = 1e-4;                     // of the central difference
+  double gradient_tolerance = 1e-6;       // |numerical - analytic| <= tolerance * max(1, largest gradient)
+  double f32_tolerance = 1e-5;            // f32 result and gradients against f64, likewise scaled
+  std::vector<bool> differentiable = {};  // per input; empty: all
+  bool non_contiguous = true;             // also run with inputs that are transposed views
 };
 
 // `inputs` are f64 arrays. Uses gtest expectations; failures name the input and the element.

@@ -133,5 +133,90 @@ TEST(Tensor, AChainOfAHundredThousandOpsNeitherOverflowsNorLeaks) {
   EXPECT_EQ(x.grad().item(), 1.0);
 }
 
+// An op whose backward runs a forward pass again and walks it, as activation checkpointing does.
+Tensor recomputed(const Tensor& x, const Tensor& parameter) {
+  Array value;
+  {
+    const NoGrad guard;
+    value = sum_of(scale(x, 2), scale(parameter, 3)).array();
+  }
+  return record("recomputed", std::move(value), {&x},
+                [x = x.array(), parameter](const Array& gradient, Gradients& gradients) {
+                  Tensor again = Tensor::leaf(x);
+                  sum_of(scale(again, 2), scale(parameter, 3)).backward(gradient);
+                  gradients.add(0, again.grad());
+                });
+}
+
+TEST(Tensor, APassInsideAPassReachesTheSameLeavesAndTheirHooksRunOnceAtTheEnd) {
+  Tensor x = scalar_leaf(1);
+  Tensor parameter = scalar_leaf(1);
+  int calls = 0;
+  Tensor y = recomputed(recomputed(x, parameter), parameter);
+  // The inner gradients are 2 for the first op's parameter and 1 for the second's: 3 * (2 + 1) in total, then 5.
+  parameter.leaf_node().set_ready_hook([&] { ++calls; });
+  sum_of(scale(parameter, 5), y).backward();
+  EXPECT_EQ(parameter.grad().item(), 3 * (2 + 1) + 5);
+  EXPECT_EQ(x.grad().item(), 4);
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(Tensor, AfterAnErrorInBackwardTheNextPassIsClean) {
+  Tensor x = scalar_leaf(2);
+  const Tensor bad = record("bad", scaled(x.array(), 1), {&x},
+                            [](const Array&, Gradients&) { fail("the gradient of this op is not to be had"); });
+  EXPECT_THROW(sum_of(scale(bad, 3), scale(x, 4)).backward(), Error);
+  x.zero_grad();
+  scale(x, 3).backward();
+  EXPECT_EQ(x.grad().item(), 3);
+}
+
+TEST(Tensor, GradientsThroughStridesAreSummedAndReachLeavesDense) {
+  Tensor x = Tensor::leaf(Array::from(std::vector<float>{1, 2, 3, 4, 5, 6}, {2, 3}));
+  Tensor y = scale(x, 1);
+  const auto transposed = [](const Tensor& t) {
+    return record("transposed", t.array().transpose(0, 1).contiguous(), {&t},
+                  [](const Array& gradient, Gradients& gradients) { gradients.add(0, gradient.transpose(0, 1)); });
+  };
+  sum_of(transposed(y), transposed(y)).backward(Array::from(std::vector<float>{1, 2, 3, 4, 5, 6}, {3, 2}));
+  EXPECT_TRUE(x.grad().is_contiguous());
+  EXPECT_EQ(x.grad().to_vector<float>(), (std::vector<float>{2, 6, 10, 4, 8, 12}));
+}
+
+TEST(Tensor, AGradientOfTheWrongShapeOrDtypeIsAnErrorThatNamesTheOp) {
+  Tensor x = scalar_leaf(2);
+  const auto wrong = [&](const Array& gradient) {
+    return record("wrong", scaled(x.array(), 1), {&x},
+                  [gradient](const Array&, Gradients& gradients) { gradients.add(0, gradient); });
+  };
+  for (const Array& gradient : {Array::zeros({2}), Array::zeros({1}, DType::f64)}) {
+    try {
+      wrong(gradient).backward();
+      FAIL() << "no error";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("wrong"), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(Tensor, TheGradientOfALeafNeverSharesStorageWithAnything) {
+  Tensor a = scalar_leaf(1);
+  Tensor b = scalar_leaf(1);
+  sum_of(a, b).backward();
+  EXPECT_NE(a.grad().storage().get(), b.grad().storage().get());
+}
+
+TEST(Tensor, ATapeThatIsDroppedWithoutBackwardIsFreed) {
+  const Array watched = Array::full({1}, 1);
+  {
+    Tensor x = Tensor::leaf(watched);
+    Tensor y = x;
+    for (int i = 0; i < 50000; ++i) {
+      y = scale(y, 1);
+    }
+  }
+  EXPECT_TRUE(watched.is_unique());
+}
+
 }  // namespace
 }  // namespace trireme

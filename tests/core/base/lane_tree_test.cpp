@@ -1,4 +1,5 @@
-// The canonical reduction tree: splits, decompositions and plans, against a recursive oracle written from the definition.
+// The canonical reduction tree: splits, decompositions and plans, against a recursive oracle written from the
+// definition.
 #include "trireme/core/base/lane_tree.h"
 
 #include <gtest/gtest.h>

@@ -70,18 +70,22 @@ TEST_P(Conv2d, GradientMatchesFiniteDifferences) {
            {random_array(c.image, 1), random_array(c.kernel, 2)});
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, Conv2d,
-                         testing::Values(Case{"plain", {2, 3, 5, 6}, {4, 3, 3, 2}, {}},
-                                         Case{"padded", {1, 2, 4, 4}, {3, 2, 3, 3}, {.padding = 1}},
-                                         Case{"strided", {2, 2, 7, 6}, {2, 2, 3, 3}, {.stride = 2, .padding = 1}},
-                                         Case{"dilated", {1, 2, 7, 7}, {2, 2, 3, 3}, {.padding = 2, .dilation = 2}},
-                                         Case{"grouped", {2, 4, 4, 4}, {6, 2, 3, 3}, {.padding = 1, .groups = 2}},
-                                         Case{"depthwise", {1, 3, 5, 5}, {3, 1, 3, 3}, {.stride = 2, .groups = 3}},
-                                         Case{"pointwise", {2, 3, 4, 4}, {5, 3, 1, 1}, {}},
-                                         Case{"strided_pointwise", {2, 3, 5, 5}, {4, 3, 1, 1}, {.stride = 2}},
-                                         Case{"wide_padding", {1, 1, 2, 3}, {1, 1, 2, 2}, {.stride = 3, .padding = 3}},
-                                         Case{"many_images", {11, 1, 3, 3}, {2, 1, 2, 2}, {}}),
-                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Cases, Conv2d,
+    testing::Values(Case{"plain", {2, 3, 5, 6}, {4, 3, 3, 2}, {}},
+                    Case{"padded", {1, 2, 4, 4}, {3, 2, 3, 3}, {.padding = 1}},
+                    Case{"strided", {2, 2, 7, 6}, {2, 2, 3, 3}, {.stride = 2, .padding = 1}},
+                    Case{"dilated", {1, 2, 7, 7}, {2, 2, 3, 3}, {.padding = 2, .dilation = 2}},
+                    Case{"grouped", {2, 4, 4, 4}, {6, 2, 3, 3}, {.padding = 1, .groups = 2}},
+                    Case{"depthwise", {1, 3, 5, 5}, {3, 1, 3, 3}, {.stride = 2, .groups = 3}},
+                    Case{"pointwise", {2, 3, 4, 4}, {5, 3, 1, 1}, {}},
+                    Case{"strided_pointwise", {2, 3, 5, 5}, {4, 3, 1, 1}, {.stride = 2}},
+                    Case{"wide_padding", {1, 1, 2, 3}, {1, 1, 2, 2}, {.stride = 3, .padding = 3}},
+                    Case{"kernel_wider_than_image", {1, 2, 3, 1}, {2, 2, 5, 5}, {.padding = 2}},
+                    Case{"same_size_dilated", {1, 1, 5, 4}, {1, 1, 3, 3}, {.padding = 3, .dilation = 3}},
+                    Case{"same_width_other_height", {2, 1, 6, 5}, {2, 1, 1, 3}, {.padding = 1}},
+                    Case{"many_images", {11, 1, 3, 3}, {2, 1, 2, 2}, {}}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Conv2dThreads, DoNotChangeBits) {
   const auto run = [] {

@@ -1,4 +1,4 @@
-// What a checkpoint holds, as plain data between strategies and files.
+// What a rank holds of a run, as plain data: strategies fill it in, checkpoints carry it to files and back.
 #pragma once
 
 #include <cstdint>
@@ -8,15 +8,18 @@
 
 #include "trireme/core/array/array.h"
 
-namespace trireme::checkpoint {
+namespace trireme::sharding {
 
 // What this rank holds of one named tensor: rows [row_begin, row_begin + rows.size(0)) of `global_shape` (dim 0).
 // A mirrored rank holds all rows; a sharded one its own. Scalars have shape {} and count as one row.
+// `sharded` says who saves them: true, each row has one holder, who writes it; false (needs all rows here), every rank
+// holds everything and each writes its share. A small sharded tensor may lie whole on one rank: the flag tells it apart.
 struct StateTensor {
   std::string name;  // "model.transformer.wte.weight", "optimizer.exp_avg.transformer.wte.weight"
   Shape global_shape;
   std::int64_t row_begin = 0;
   Array rows;
+  bool sharded = false;
 };
 
 // Everything else that a run needs to go on as if it had never stopped.
@@ -33,4 +36,4 @@ struct TrainingPosition {
   std::map<std::string, std::string> extra;  // program options that must not change, as text
 };
 
-}  // namespace trireme::checkpoint
+}  // namespace trireme::sharding

@@ -1,0 +1,159 @@
+#include "trireme/checkpoint/commit.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "trireme/checkpoint/index.h"
+#include "trireme/checkpoint/layout.h"
+#include "trireme/checkpoint/retention.h"
+#include "trireme/core/base/error.h"
+
+namespace trireme::checkpoint {
+namespace {
+
+constexpr std::chrono::milliseconds kPollFirst{1};
+constexpr std::chrono::milliseconds kPollMax{50};
+constexpr std::size_t kWriteBytes = std::size_t{8} << 20;  // enough for full speed, few enough to stop early on errors
+
+std::string staging_path(const SaveContext& context, std::int64_t step) {
+  return join_path(context.directory, staging_name(step, context.run_id));
+}
+
+// A recycled file, whose blocks are allocated already, or a new one.
+std::unique_ptr<File> open_shard(const SaveContext& context, const std::string& path) {
+  const std::string recycled = join_path(recycled_path(context), shard_name(context.rank));
+  const bool reused = context.files.rename_if_exists(recycled, path);
+  return context.files.open(path, reused ? OpenMode::update : OpenMode::create);
+}
+
+void write_record(const SaveContext& context, std::int64_t step, const ShardRecord& record) {
+  const std::string path = join_path(staging_path(context, step), record_name(context.rank));
+  write_file(context.files, path + ".tmp", encode_record(record));
+  context.files.rename(path + ".tmp", path);
+}
+
+// Collects the records that have come; true when all have.
+bool collect(const SaveContext& context, const std::string& staging, std::vector<FileRecord>& records) {
+  bool complete = true;
+  for (int rank = 0; rank < context.world_size; ++rank) {
+    FileRecord& slot = records[static_cast<std::size_t>(rank)];
+    const std::string path = join_path(staging, record_name(rank));
+    if (!slot.name.empty()) {
+      continue;
+    }
+    if (!context.files.status(path)) {
+      complete = false;
+      continue;
+    }
+    ShardRecord record = decode_record(read_file(context.files, path, kMessageBytesMax), path);
+    require(record.error.empty(), "checkpoint in {}: rank {} could not save its part: {}", context.directory, rank,
+            record.error);
+    slot = std::move(record.file);
+  }
+  return complete;
+}
+
+std::vector<FileRecord> wait_for_records(const SaveContext& context, const std::string& staging) {
+  std::vector<FileRecord> records(static_cast<std::size_t>(context.world_size));
+  const Clock::TimePoint deadline = context.clock.now() + context.commit_timeout;
+  Clock::Duration pause = kPollFirst;
+  while (!collect(context, staging, records)) {
+    if (context.clock.now() >= deadline) {
+      std::vector<int> missing;
+      for (int rank = 0; rank < context.world_size; ++rank) {
+        if (records[static_cast<std::size_t>(rank)].name.empty()) {
+          missing.push_back(rank);
+        }
+      }
+      fail(
+          "checkpoint in {}: ranks [{}] of {} stored nothing within {} s; they failed, or the directory is not shared "
+          "by "
+          "all hosts",
+          context.directory, fmt::join(missing, ", "), context.world_size,
+          std::chrono::duration<double>(context.commit_timeout).count());
+    }
+    context.clock.sleep(pause);
+    pause = std::min<Clock::Duration>(2 * pause, kPollMax);
+  }
+  return records;
+}
+
+// A gap or an overlap between the ranks' slices is a strategy's mistake; better found now than at the resume.
+void require_whole_tensors(const SaveContext& context, const std::string& staging,
+                           const std::vector<FileRecord>& records) {
+  std::vector<std::unique_ptr<SafetensorsFile>> shards;
+  for (const FileRecord& record : records) {
+    shards.push_back(std::make_unique<SafetensorsFile>(context.files, join_path(staging, record.name)));
+  }
+  const Index index(shards);
+}
+
+// Moves the finished directory to its name. One of the same step (of a run that went another way) is put aside first,
+// so that at every moment one of them is found.
+void publish(const SaveContext& context, const std::string& staging, std::int64_t step) {
+  FileSystem& files = context.files;
+  const std::string target = join_path(context.directory, committed_name(step));
+  const std::string aside = join_path(context.directory, replaced_name(step));
+  const bool replaces = files.status(target).has_value();
+  if (replaces) {
+    if (files.status(aside)) {
+      delete_checkpoint(files, aside, "");
+    }
+    files.rename(target, aside);
+  }
+  files.rename(staging, target);
+  files.sync_directory(context.directory);
+}
+
+}  // namespace
+
+std::string recycled_path(const SaveContext& context) {
+  return join_path(context.directory, recycled_name(context.run_id));
+}
+
+void store_shard(const SaveContext& context, std::int64_t step, std::span<const std::byte> bytes,
+                 const FileRecord& record) {
+  const std::string staging = staging_path(context, step);
+  context.files.make_directory(staging);
+  const std::string path = join_path(staging, record.name);
+  const std::unique_ptr<File> file = open_shard(context, path);
+  if (file->size() != bytes.size()) {
+    file->resize(bytes.size());
+    file->reserve(bytes.size());
+  }
+  for (std::size_t at = 0; at < bytes.size(); at += kWriteBytes) {
+    file->write(at, bytes.subspan(at, std::min(kWriteBytes, bytes.size() - at)));
+  }
+  file->sync();
+  write_record(context, step, {record, ""});
+}
+
+void store_failure(const SaveContext& context, std::int64_t step, const std::string& reason) noexcept {
+  try {
+    write_record(context, step, {{}, reason});
+  } catch (...) {  // the disk that failed may refuse this too; the committer's deadline remains
+  }
+}
+
+void commit(const SaveContext& context, const sharding::TrainingPosition& position, std::uint64_t sequence) {
+  FileSystem& files = context.files;
+  const std::string staging = staging_path(context, position.step);
+  Manifest manifest;
+  manifest.sequence = sequence;
+  manifest.position = position;
+  manifest.world_size = context.world_size;
+  manifest.files = wait_for_records(context, staging);
+  manifest.run_id = context.run_id;
+  manifest.saved_unix_seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  require_whole_tensors(context, staging, manifest.files);
+  write_file(files, join_path(staging, kManifestName), encode_manifest(manifest));
+  for (int rank = 0; rank < context.world_size; ++rank) {
+    files.remove_file(join_path(staging, record_name(rank)));
+  }
+  files.sync_directory(staging);
+  publish(context, staging, position.step);
+}
+
+}  // namespace trireme::checkpoint

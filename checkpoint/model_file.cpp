@@ -1,0 +1,147 @@
+#include "trireme/checkpoint/model_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "trireme/checkpoint/model_files.h"
+#include "trireme/checkpoint/placement.h"
+#include "trireme/checkpoint/safetensors.h"
+#include "trireme/core/base/error.h"
+#include "trireme/core/base/log.h"
+
+namespace trireme::checkpoint {
+namespace {
+
+constexpr std::string_view kBodyPrefix = "transformer.";
+constexpr std::uint64_t kModelAlignment = 64;
+constexpr std::size_t kNamesShown = 5;
+
+const ModelEntry* find_entry(const ModelFiles& model, const std::string& name) {
+  if (const ModelEntry* entry = model.find(name)) {
+    return entry;
+  }
+  return name.starts_with(kBodyPrefix) ? model.find(name.substr(kBodyPrefix.size()))
+                                       : model.find(std::string(kBodyPrefix) + name);
+}
+
+// "h.3.ln_1.weight" -> "h.#.ln_1.weight": what the layers of a model have in common.
+std::string without_numbers(std::string_view name) {
+  if (name.starts_with(kBodyPrefix)) {
+    name.remove_prefix(kBodyPrefix.size());
+  }
+  std::string pattern;
+  while (!name.empty()) {
+    const std::size_t end = std::min(name.find('.'), name.size());
+    const std::string_view part = name.substr(0, end);
+    const bool number = part.find_first_not_of("0123456789") == std::string_view::npos;
+    pattern.append(number ? "#" : part).append(".");
+    name.remove_prefix(std::min(end + 1, name.size()));
+  }
+  return pattern;
+}
+
+bool known_extra(std::string_view name) {
+  return name == "lm_head.weight" || name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
+}
+
+// What the file has beyond the model: a layer too many means that the options and the file do not belong together.
+void check_extras(const ModelFiles& model, const std::set<const ModelEntry*>& used,
+                  std::span<const sharding::StateTensor> wanted, const std::string& path) {
+  std::set<std::string> patterns;
+  for (const sharding::StateTensor& tensor : wanted) {
+    patterns.insert(without_numbers(tensor.name));
+  }
+  std::vector<std::string> unknown;
+  for (const auto& [name, entry] : model.entries()) {
+    if (used.contains(&entry) || known_extra(name)) {
+      continue;
+    }
+    require(!patterns.contains(without_numbers(name)),
+            "load {}: it holds '{}', of a layer that this model does not have; give the file's number of layers", path,
+            name);
+    unknown.push_back(name);
+  }
+  if (!unknown.empty()) {
+    const std::span<const std::string> shown = std::span(unknown).first(std::min(kNamesShown, unknown.size()));
+    log::warning("load {}: {} tensors that this model does not have are left aside: {}{}", path, unknown.size(),
+                 fmt::join(shown, ", "), shown.size() < unknown.size() ? ", ..." : "");
+  }
+}
+
+void require_fits(const ModelEntry& entry, const sharding::StateTensor& wanted, const std::string& path) {
+  const TensorEntry& saved = *entry.tensor;
+  const std::vector<std::int64_t> shape(wanted.global_shape.begin(), wanted.global_shape.end());
+  require(saved.shape == shape, "load {}: '{}' has shape [{}] there, the model wants {}; give the file's sizes", path,
+          saved.name, fmt::join(saved.shape, ", "), to_string(wanted.global_shape));
+  const DType dtype = wanted.rows.dtype();
+  require(saved.dtype && (*saved.dtype == dtype || (is_floating(*saved.dtype) && is_floating(dtype))),
+          "load {}: '{}' has dtype {} there, which cannot become {}; convert the file to F32, F16 or BF16", path,
+          saved.name, saved.dtype_name, name_of(dtype));
+}
+
+void load_rows(const ModelEntry& entry, const sharding::StateTensor& wanted) {
+  if (wanted.rows.count() == 0) {
+    return;
+  }
+  const bool direct = *entry.tensor->dtype == wanted.rows.dtype() && wanted.rows.is_contiguous();
+  const Array rows = direct ? wanted.rows : Array::empty(wanted.rows.shape(), *entry.tensor->dtype);
+  entry.file->read_rows(*entry.tensor, wanted.row_begin, row_count(rows.shape()), {rows.bytes_data(), rows.bytes()});
+  if (!direct) {
+    wanted.rows.copy_from(rows);
+  }
+}
+
+void write_model(File& file, std::span<const sharding::StateTensor> tensors) {
+  std::vector<TensorToWrite> entries;
+  for (const sharding::StateTensor& tensor : tensors) {
+    require_valid(tensor);
+    require(tensor.rows.shape() == tensor.global_shape, "save {}: '{}' is not whole on this rank; gather it first",
+            file.path(), tensor.name);
+    entries.push_back({tensor.name, tensor.rows.dtype(), tensor.global_shape});
+  }
+  const PlannedFile plan = plan_safetensors(entries, {{"format", "pt"}}, kModelAlignment);
+  file.resize(plan.file_bytes);
+  file.reserve(plan.file_bytes);
+  file.write(0, std::as_bytes(std::span(plan.header)));
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const Array values = tensors[i].rows.contiguous();
+    file.write(plan.begins[i], {values.bytes_data(), values.bytes()});
+  }
+  file.sync();
+}
+
+}  // namespace
+
+void save_model(FileSystem& files, const std::string& path, std::span<const sharding::StateTensor> tensors) {
+  const std::string parent = parent_path(path);
+  const std::optional<FileStatus> there = files.status(path);
+  require(!there || !there->is_directory, "save {}: it is a directory; give the name of a file", path);
+  make_directories(files, parent);
+  const std::string unfinished = path + ".tmp";
+  write_model(*files.open(unfinished, OpenMode::create), tensors);
+  files.rename(unfinished, path);
+  files.sync_directory(parent);
+}
+
+void load_model(FileSystem& files, const std::string& path, std::span<const sharding::StateTensor> wanted) {
+  const ModelFiles model(files, path);
+  std::set<const ModelEntry*> used;
+  std::vector<const ModelEntry*> found;
+  for (const sharding::StateTensor& tensor : wanted) {
+    require_valid(tensor);
+    const ModelEntry* entry = find_entry(model, tensor.name);
+    require(entry != nullptr, "load {}: it has no tensor '{}'; it is of another kind of model, or of fewer layers",
+            path, tensor.name);
+    require_fits(*entry, tensor, path);
+    used.insert(entry);
+    found.push_back(entry);
+  }
+  check_extras(model, used, wanted, path);
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    load_rows(*found[i], wanted[i]);
+  }
+}
+
+}  // namespace trireme::checkpoint

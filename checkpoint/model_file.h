@@ -1,0 +1,24 @@
+// A whole model in one safetensors file, for --export and --init and for other programs. No shards, no manifest: the
+// names are the model's own ("transformer.wte.weight"), as Hugging Face writes them.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "trireme/core/base/filesystem.h"
+#include "trireme/sharding/state.h"
+
+namespace trireme::checkpoint {
+
+// Writes all tensors (each whole: row_begin 0, all rows) as `path`: beside it first, synced, then renamed, so that an
+// older file of that name stays until the new one is safe. One process calls this. Raises Error.
+void save_model(FileSystem& files, const std::string& path, std::span<const sharding::StateTensor> tensors);
+
+// Fills `wanted[i].rows` (any rows of the whole tensor) from a safetensors file, or from several through Hugging Face's
+// index (a path that ends in ".json"). Floating-point types are converted. A name is also found with "transformer."
+// before it or taken off (GPT2Model leaves it out). Entries that the model has no use for are allowed (lm_head.weight
+// tied to wte, attention masks) and, if unknown, logged; one more layer than the model has is an error, and so is a
+// missing name or another shape. Blocks; every rank may call it.
+void load_model(FileSystem& files, const std::string& path, std::span<const sharding::StateTensor> wanted);
+
+}  // namespace trireme::checkpoint

@@ -1,0 +1,158 @@
+#include "trireme/checkpoint/reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "trireme/checkpoint/layout.h"
+#include "trireme/checkpoint/placement.h"
+#include "trireme/core/base/error.h"
+#include "trireme/core/base/log.h"
+
+namespace trireme::checkpoint {
+namespace {
+
+// The newest save first; of equal ones (a replaced one whose number was lost) the committed before the replaced.
+bool newer(const Candidate& a, const Candidate& b) {
+  return a.manifest.sequence != b.manifest.sequence ? a.manifest.sequence > b.manifest.sequence : a.path < b.path;
+}
+
+void require_wanted(const SavedTensor* saved, const sharding::StateTensor& wanted, const std::string& path) {
+  require_valid(wanted);
+  require(saved != nullptr, "{}: no tensor '{}' was saved; this is a checkpoint of another model or optimizer", path,
+          wanted.name);
+  const std::vector<std::int64_t> shape(wanted.global_shape.begin(), wanted.global_shape.end());
+  require(saved->shape == shape,
+          "{}: '{}' was saved with shape [{}], the program has {}; start it with the same model options", path,
+          wanted.name, fmt::join(saved->shape, ", "), to_string(wanted.global_shape));
+  require(saved->dtype_name == safetensors_dtype(wanted.rows.dtype()),
+          "{}: '{}' was saved as {}, the program has {}; start it with the same --precision", path, wanted.name,
+          saved->dtype_name, safetensors_dtype(wanted.rows.dtype()));
+}
+
+}  // namespace
+
+Survey survey(FileSystem& files, const std::string& directory) {
+  Survey result;
+  for (const std::string& name : files.list(directory)) {
+    const std::optional<DirectoryEntry> entry = parse_directory_entry(name);
+    if (!entry || entry->kind == EntryKind::staging || entry->kind == EntryKind::recycled) {
+      continue;
+    }
+    const std::string path = join_path(directory, name);
+    const std::string manifest = join_path(path, kManifestName);
+    std::vector<std::byte> bytes;
+    try {
+      const std::optional<FileStatus> there = files.status(path);
+      if (!there || !there->is_directory) {
+        continue;
+      }
+      if (!files.status(manifest)) {
+        result.unusable.push_back(path + ": no manifest (it was being deleted, or something else put it there)");
+        continue;
+      }
+      bytes = read_file(files, manifest, kMessageBytesMax);
+    } catch (const Error& error) {
+      result.unusable.push_back(error.what());
+      result.unread.push_back(error.what());
+      continue;
+    }
+    try {
+      result.readable.push_back({path, decode_manifest(bytes, manifest)});
+    } catch (const Error& error) {
+      result.unusable.push_back(error.what());
+    }
+  }
+  std::sort(result.readable.begin(), result.readable.end(), newer);
+  return result;
+}
+
+Reader Reader::open(FileSystem& files, const std::string& path, Verify verify) {
+  Reader reader;
+  reader.path_ = path;
+  const std::string manifest = join_path(path, kManifestName);
+  reader.manifest_ = decode_manifest(read_file(files, manifest, kMessageBytesMax), manifest);
+  for (const FileRecord& record : reader.manifest_.files) {
+    const std::string file = join_path(path, record.name);
+    reader.checksums_.push_back(std::make_unique<VerifiedFile>(files, file, record));
+    if (verify == Verify::everything) {
+      reader.checksums_.back()->verify_all();
+    }
+    reader.shards_.push_back(std::make_unique<SafetensorsFile>(files, file));
+    reader.checksums_.back()->verify(0, reader.shards_.back()->header().data_begin);
+  }
+  reader.index_ = std::make_unique<Index>(reader.shards_);
+  return reader;
+}
+
+std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& directory, Verify verify) {
+  const std::optional<FileStatus> there = files.status(directory);
+  if (!there) {
+    return std::nullopt;
+  }
+  require(there->is_directory,
+          "resume from {}: it is a file, a directory of checkpoints was expected; give another path", directory);
+  Survey found = survey(files, directory);
+  for (const Candidate& candidate : found.readable) {
+    try {
+      Reader reader = open(files, candidate.path, verify);
+      for (const std::string& reason : found.unusable) {
+        log::warning("checkpoint skipped: {}", reason);
+      }
+      return reader;
+    } catch (const Error& error) {
+      found.unusable.push_back(error.what());
+    }
+  }
+  require(found.unusable.empty(), "resume from {}: no checkpoint there is usable: {}. Move them away to start anew",
+          directory, fmt::join(found.unusable, "; "));
+  return std::nullopt;
+}
+
+Reader Reader::open_path(FileSystem& files, const std::string& path, Verify verify) {
+  require(files.status(path).has_value(),
+          "resume from {}: no such file or directory; give a checkpoint or a directory of them", path);
+  if (files.status(join_path(path, kManifestName))) {
+    return open(files, path, verify);
+  }
+  std::optional<Reader> reader = open_newest(files, path, verify);
+  require(reader.has_value(), "resume from {}: it holds no checkpoint; give a checkpoint or a directory of them", path);
+  return std::move(*reader);
+}
+
+void Reader::load(std::span<const sharding::StateTensor> wanted) {
+  for (const sharding::StateTensor& tensor : wanted) {
+    require_wanted(index_->find(tensor.name), tensor, path_);
+  }
+  for (const sharding::StateTensor& tensor : wanted) {
+    load_rows(*index_->find(tensor.name), tensor);
+  }
+}
+
+void Reader::load_rows(const SavedTensor& saved, const sharding::StateTensor& wanted) {
+  const std::int64_t rows = row_count(wanted.rows.shape());
+  if (wanted.rows.count() == 0) {
+    return;
+  }
+  const Array target =
+      wanted.rows.is_contiguous() ? wanted.rows : Array::empty(wanted.rows.shape(), wanted.rows.dtype());
+  const std::uint64_t row_bytes = target.bytes() / static_cast<std::uint64_t>(rows);
+  for (const SavedSlice& slice : saved.slices) {
+    const std::int64_t begin = std::max(slice.row_begin, wanted.row_begin);
+    const std::int64_t end = std::min(slice.row_begin + slice.rows, wanted.row_begin + rows);
+    if (begin >= end) {
+      continue;
+    }
+    const SafetensorsFile& shard = *shards_[slice.file];
+    const auto skipped = static_cast<std::uint64_t>(begin - slice.row_begin);
+    const std::uint64_t bytes = static_cast<std::uint64_t>(end - begin) * row_bytes;
+    checksums_[slice.file]->verify(shard.header().data_begin + slice.entry->begin + skipped * row_bytes, bytes);
+    const auto offset = static_cast<std::uint64_t>(begin - wanted.row_begin) * row_bytes;
+    shard.read_rows(*slice.entry, begin - slice.row_begin, end - begin, {target.bytes_data() + offset, bytes});
+  }
+  if (!wanted.rows.is_contiguous()) {
+    wanted.rows.copy_from(target);
+  }
+}
+
+}  // namespace trireme::checkpoint

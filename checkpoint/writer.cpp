@@ -1,0 +1,204 @@
+#include "trireme/checkpoint/writer.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+
+#include "trireme/checkpoint/background.h"
+#include "trireme/checkpoint/commit.h"
+#include "trireme/checkpoint/layout.h"
+#include "trireme/checkpoint/reader.h"
+#include "trireme/checkpoint/retention.h"
+#include "trireme/checkpoint/snapshot.h"
+#include "trireme/core/base/error.h"
+#include "trireme/core/base/hash.h"
+#include "trireme/core/base/log.h"
+
+namespace trireme::checkpoint {
+namespace {
+
+constexpr std::chrono::milliseconds kLockPause{20};
+constexpr std::uint64_t kOwnerBytesMax = 4096;
+
+std::string owner_text(std::uint64_t run_id) {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) {
+    std::strcpy(host.data(), "unknown host");
+  }
+  return fmt::format("process {} on {}, run {}", ::getpid(), host.data(), hash_text(run_id));
+}
+
+std::string owner_of(FileSystem& files, const std::string& path) {
+  try {
+    const std::vector<std::byte> text = read_file(files, path, kOwnerBytesMax);
+    return {reinterpret_cast<const char*>(text.data()), text.size()};
+  } catch (const Error&) {  // the other job may be writing it just now
+    return "another job";
+  }
+}
+
+std::unique_ptr<FileLock> lock_directory(FileSystem& files, Clock& clock, const WriterOptions& options) {
+  const std::string path = join_path(options.directory, kLockName);
+  const Clock::TimePoint deadline = clock.now() + options.lock_timeout;
+  while (true) {
+    if (std::unique_ptr<FileLock> lock = files.try_lock(path, owner_text(options.run_id))) {
+      return lock;
+    }
+    require(clock.now() < deadline,
+            "checkpoint directory {} is in use by {}; stop that job or give this one another --checkpoint-dir",
+            options.directory, owner_of(files, path));
+    clock.sleep(kLockPause);
+  }
+}
+
+}  // namespace
+
+struct Writer::Impl {
+  Impl(FileSystem& files, Clock& clock, WriterOptions given)
+      : options(std::move(given)),
+        context{
+            files, clock, options.directory, options.run_id, options.rank, options.world_size, options.commit_timeout},
+        background(options.background) {}
+
+  void prepare_directory();
+  void write(const sharding::TrainingPosition& position);
+  void rotate();
+
+  WriterOptions options;
+  SaveContext context;
+  Snapshot snapshot;
+  std::unique_ptr<FileLock> lock;
+  std::vector<Kept> kept;      // rank 0: what is in the directory; used by the background only
+  std::uint64_t sequence = 0;  // of the newest save there
+  std::atomic<std::int64_t> safe_step{-1};
+  std::atomic<std::int64_t> written_ns{0};
+  SaveStatistics statistics;
+  Background background;  // last: its thread uses the members above
+};
+
+void Writer::Impl::prepare_directory() {
+  FileSystem& files = context.files;
+  lock = lock_directory(files, context.clock, options);
+  clean_directory(files, options.directory, options.run_id);
+  const Survey found = survey(files, options.directory);
+  // Without its number, an older checkpoint could later pass for newer than those that this run saves.
+  require(found.unread.empty(), "checkpoint directory {}: {}. Try again, or move that checkpoint away", options.directory,
+          found.unread.empty() ? "" : found.unread.front());
+  for (const Candidate& candidate : found.readable) {
+    kept.push_back({candidate.path, candidate.manifest.sequence});
+    sequence = std::max(sequence, candidate.manifest.sequence);
+  }
+}
+
+void Writer::Impl::write(const sharding::TrainingPosition& position) {
+  const Clock::TimePoint start = context.clock.now();
+  try {
+    store_shard(context, position.step, snapshot.bytes(), snapshot.record());
+  } catch (const Error& error) {
+    if (context.rank != 0) {
+      store_failure(context, position.step, error.what());
+    }
+    throw;
+  }
+  if (context.rank == 0) {
+    commit(context, position, sequence + 1);
+    ++sequence;
+    const std::string path = join_path(options.directory, committed_name(position.step));
+    std::erase_if(kept, [&](const Kept& other) { return other.name == path; });
+    kept.push_back({path, sequence});
+  }
+  safe_step = position.step;
+  written_ns = (context.clock.now() - start).count();
+  if (context.rank == 0) {
+    rotate();
+  }
+}
+
+// The new checkpoint is safe by now, so trouble with an old one is no failure of the save.
+void Writer::Impl::rotate() {
+  FileSystem& files = context.files;
+  const std::string recycled = options.recycle ? recycled_path(context) : "";
+  try {
+    if (options.recycle) {
+      files.make_directory(recycled);
+    }
+    const std::string aside = join_path(options.directory, replaced_name(safe_step));
+    if (files.status(aside)) {
+      delete_checkpoint(files, aside, recycled);
+    }
+    for (const std::string& path : plan_retention(kept, options.keep)) {
+      std::erase_if(kept, [&](const Kept& other) { return other.name == path; });
+      if (files.status(path)) {
+        delete_checkpoint(files, path, recycled);
+      }
+    }
+  } catch (const Error& error) {
+    log::warning("an old checkpoint stays: {}", error.what());
+  }
+}
+
+Writer::Writer(FileSystem& files, Clock& clock, WriterOptions options)
+    : impl_(std::make_unique<Impl>(files, clock, std::move(options))) {
+  const WriterOptions& given = impl_->options;
+  require(!given.directory.empty(), "checkpoint: no directory given; set --checkpoint-dir");
+  require(given.keep >= 1, "checkpoint: keep {} given, at least 1 expected", given.keep);
+  require(given.rank >= 0 && given.rank < given.world_size, "checkpoint: rank {} of {} given", given.rank,
+          given.world_size);
+  make_directories(files, given.directory);
+  if (given.rank == 0) {
+    impl_->prepare_directory();
+  }
+}
+
+Writer::~Writer() {
+  impl_->background.wait_idle();
+  if (const std::optional<std::string> failure = impl_->background.take_failure()) {
+    log::error("the last checkpoint was not saved: {}", *failure);
+  }
+}
+
+void Writer::save(const sharding::TrainingPosition& position, std::span<const sharding::StateTensor> tensors) {
+  const auto start = std::chrono::steady_clock::now();
+  Impl& impl = *impl_;
+  wait();
+  require(position.step >= 0, "checkpoint: step {} given, 0 or more expected", position.step);
+  if (impl.safe_step == position.step) {
+    return;
+  }
+  impl.snapshot.take(tensors, position.step, impl.options.rank, impl.options.world_size);
+  impl.background.start([&impl, position] { impl.write(position); });
+  SaveStatistics& statistics = impl.statistics;
+  ++statistics.saves;
+  statistics.bytes = impl.snapshot.record().bytes;
+  statistics.stall = std::chrono::steady_clock::now() - start;
+  statistics.stall_total += statistics.stall;
+  if (!impl.options.background) {
+    poll();
+  }
+}
+
+void Writer::poll() {
+  if (const std::optional<std::string> failure = impl_->background.take_failure()) {
+    const std::int64_t safe = impl_->safe_step;
+    fail("saving a checkpoint failed on rank {}: {}. {}", impl_->options.rank, *failure,
+         safe < 0 ? std::string("This run has saved none yet") : fmt::format("The one of step {} is safe", safe));
+  }
+}
+
+void Writer::wait() {
+  impl_->background.wait_idle();
+  poll();
+}
+
+std::int64_t Writer::last_safe_step() const { return impl_->safe_step; }
+
+SaveStatistics Writer::statistics() const {
+  SaveStatistics statistics = impl_->statistics;
+  statistics.written = std::chrono::nanoseconds(impl_->written_ns.load());
+  return statistics;
+}
+
+}  // namespace trireme::checkpoint

@@ -1,0 +1,26 @@
+# The third-party libraries behind the library target, as one imported target `trireme_third_party`. Read by this build
+# and, from an installation, by TriremeConfig.cmake. They are private: public headers include none of them but fmt.
+include(CMakeFindDependencyMacro)
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_dependency(Threads)
+find_dependency(fmt)
+find_dependency(spdlog)
+find_dependency(Protobuf)
+
+# Debian's dnnl package file needs OpenCL headers that nothing here uses, so the library is looked up directly.
+find_path(TRIREME_DNNL_INCLUDE dnnl.hpp REQUIRED)
+find_library(TRIREME_DNNL_LIBRARY dnnl REQUIRED)
+find_path(TRIREME_HWY_INCLUDE hwy/highway.h REQUIRED)
+find_library(TRIREME_HWY_LIBRARY hwy REQUIRED)
+find_path(TRIREME_XXHASH_INCLUDE xxhash.h REQUIRED)
+find_library(TRIREME_XXHASH_LIBRARY xxhash REQUIRED)
+mark_as_advanced(TRIREME_DNNL_INCLUDE TRIREME_DNNL_LIBRARY TRIREME_HWY_INCLUDE TRIREME_HWY_LIBRARY
+                 TRIREME_XXHASH_INCLUDE TRIREME_XXHASH_LIBRARY)
+
+if(NOT TARGET trireme_third_party)
+  add_library(trireme_third_party INTERFACE IMPORTED GLOBAL)
+  target_include_directories(trireme_third_party SYSTEM INTERFACE "${TRIREME_DNNL_INCLUDE}" "${TRIREME_HWY_INCLUDE}"
+                             "${TRIREME_XXHASH_INCLUDE}")
+  target_link_libraries(trireme_third_party INTERFACE spdlog::spdlog protobuf::libprotobuf "${TRIREME_DNNL_LIBRARY}"
+                        "${TRIREME_HWY_LIBRARY}" "${TRIREME_XXHASH_LIBRARY}")
+endif()

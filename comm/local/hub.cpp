@@ -1,0 +1,171 @@
+#include "trireme/comm/local/hub.h"
+
+#include <cstring>
+
+#include "trireme/comm/local/execute.h"
+#include "trireme/comm/operation_text.h"
+#include "trireme/comm/signature.h"
+
+namespace trireme::comm {
+
+std::shared_ptr<LocalHub::Meeting> LocalHub::start(Operation operation, int rank) {
+  const std::lock_guard lock(mutex_);
+  if (failure_) {
+    throw comm_error(operation, rank, failure_->ranks, failure_->cause);
+  }
+  return is_message(operation.kind) ? start_message(std::move(operation), rank)
+                                    : start_collective(std::move(operation), rank);
+}
+
+std::shared_ptr<LocalHub::Meeting> LocalHub::start_collective(Operation operation, int rank) {
+  const std::uint64_t sequence = operation.sequence;
+  std::shared_ptr<Meeting>& slot = collectives_[sequence];
+  if (slot == nullptr) {
+    slot = std::make_shared<Meeting>(static_cast<std::size_t>(size_));
+  }
+  const std::shared_ptr<Meeting> meeting = slot;
+  meeting->operations[static_cast<std::size_t>(rank)] = std::move(operation);
+  if (++meeting->arrived == static_cast<std::size_t>(size_)) {
+    collectives_.erase(sequence);
+    carry_out(*meeting);
+  }
+  return meeting;
+}
+
+void LocalHub::carry_out(Meeting& meeting) {
+  std::vector<const Operation*> by_rank;
+  for (const std::optional<Operation>& operation : meeting.operations) {
+    by_rank.push_back(&*operation);
+  }
+  if (auto mismatch = mismatch_of(by_rank)) {
+    fail(std::move(mismatch->cause), std::move(mismatch->ranks));
+    return;
+  }
+  execute(by_rank);
+  meeting.done = true;
+  meeting.operations.clear();  // lets go of the arrays
+  changed_.notify_all();
+}
+
+std::shared_ptr<LocalHub::Meeting> LocalHub::start_message(Operation operation, int rank) {
+  const bool sends = operation.kind == OpKind::send;
+  const std::size_t side = sends ? 0 : 1;
+  const auto key =
+      sends ? std::tuple(rank, operation.peer, operation.tag) : std::tuple(operation.peer, rank, operation.tag);
+  const auto [first, last] = messages_.equal_range(key);
+  for (auto it = first; it != last; ++it) {
+    if (!it->second->operations[side]) {  // the oldest that waits for this side
+      const std::shared_ptr<Meeting> meeting = it->second;
+      meeting->operations[side] = std::move(operation);
+      messages_.erase(it);
+      carry_out_message(*meeting);
+      return meeting;
+    }
+  }
+  auto meeting = std::make_shared<Meeting>(2);
+  meeting->operations[side] = std::move(operation);
+  messages_.emplace(key, meeting);
+  return meeting;
+}
+
+void LocalHub::carry_out_message(Meeting& meeting) {
+  const Operation& from = *meeting.operations[0];
+  const Operation& to = *meeting.operations[1];
+  if (from.input.count() != to.output.count() || from.input.dtype() != to.output.dtype()) {
+    fail(disagreement(to.peer, describe(signature_of(from), from.sequence, from.name.view()), from.peer,
+                      describe(signature_of(to), to.sequence, to.name.view())),
+         {to.peer, from.peer});
+    return;
+  }
+  if (from.input.count() > 0) {
+    std::memcpy(to.output.bytes_data(), from.input.bytes_data(), from.input.bytes());
+  }
+  meeting.done = true;
+  meeting.operations.clear();
+  changed_.notify_all();
+}
+
+void LocalHub::fail(std::string cause, std::vector<int> ranks) {
+  if (!failure_) {
+    failure_ = Failure{std::move(cause), std::move(ranks)};
+  }
+  changed_.notify_all();
+}
+
+std::vector<int> LocalHub::missing(const Meeting& meeting, const Operation& operation) const {
+  if (is_message(operation.kind)) {
+    return {operation.peer};
+  }
+  std::vector<int> ranks;
+  for (std::size_t rank = 0; rank < meeting.operations.size(); ++rank) {
+    if (!meeting.operations[rank]) {
+      ranks.push_back(static_cast<int>(rank));
+    }
+  }
+  return ranks;
+}
+
+void LocalHub::check_left(const Meeting& meeting, const Operation& operation) {
+  for (const int rank : missing(meeting, operation)) {
+    if (left_[static_cast<std::size_t>(rank)]) {
+      fail(fmt::format("rank {} has left the communicator before it started {}", rank, describe(operation)), {rank});
+    }
+  }
+}
+
+bool LocalHub::finished(const Meeting& meeting, const Operation& operation, int rank) {
+  if (meeting.done) {
+    return true;
+  }
+  if (!failure_) {
+    check_left(meeting, operation);
+  }
+  if (failure_) {
+    throw comm_error(operation, rank, failure_->ranks, failure_->cause);
+  }
+  return false;
+}
+
+bool LocalHub::poll(const Meeting& meeting, const Operation& operation, int rank) {
+  const std::lock_guard lock(mutex_);
+  return finished(meeting, operation, rank);
+}
+
+void LocalHub::wait(const Meeting& meeting, const Operation& operation, int rank) {
+  std::unique_lock lock(mutex_);
+  const auto deadline = operation.start + operation.timeout;
+  while (!finished(meeting, operation, rank)) {
+    if (changed_.wait_until(lock, deadline) == std::cv_status::timeout && !meeting.done && !failure_) {
+      const std::vector<int> ranks = missing(meeting, operation);
+      fail(fmt::format("the deadline of {} ms passed; {} did not arrive", operation.timeout.count(),
+                       describe_ranks(ranks)),
+           ranks);
+    }
+  }
+}
+
+void LocalHub::abort(const std::string& reason, int rank) {
+  const std::lock_guard lock(mutex_);
+  fail(fmt::format("rank {} aborted the communicator: {}", rank, reason), {rank});
+}
+
+void LocalHub::leave(int rank) {
+  const std::lock_guard lock(mutex_);
+  left_[static_cast<std::size_t>(rank)] = true;
+  changed_.notify_all();
+}
+
+std::shared_ptr<LocalHub> LocalHub::child(std::uint64_t index, int colour, int size) {
+  const std::lock_guard lock(mutex_);
+  Child& child = children_[{index, colour}];
+  if (child.hub == nullptr) {
+    child.hub = std::make_shared<LocalHub>(size);
+  }
+  const std::shared_ptr<LocalHub> hub = child.hub;
+  if (++child.taken == size) {
+    children_.erase({index, colour});
+  }
+  return hub;
+}
+
+}  // namespace trireme::comm

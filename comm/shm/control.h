@@ -1,0 +1,74 @@
+// What a rank of a communicator shows its peers, in its own segment: plain data, one writer for each field unless
+// noted.
+//
+// An operation's slot is published by storing its sequence number + 1 last; peers wait for that number, then read the
+// rest. A waiter sleeps on its own doorbell; whoever changes something that it may wait for rings it if it is parked.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "trireme/comm/fixed_text.h"
+#include "trireme/comm/signature.h"
+
+namespace trireme::comm::shm {
+
+inline constexpr std::size_t kWindow = 64;    // collectives in flight; more wait on their own rank
+inline constexpr std::size_t kMailboxes = 8;  // of them small, with their data in a mailbox
+inline constexpr std::size_t kMailboxBytes = 16 << 10;
+inline constexpr std::size_t kMaxParts = 32;  // of one rank; more are staged
+inline constexpr std::size_t kMessages = 32;  // sends in flight
+inline constexpr std::size_t kExchangeBuffers = 2;
+inline constexpr std::size_t kExchangeBytes = 256 << 10;  // of one buffer
+inline constexpr std::uint64_t kNowhere = ~std::uint64_t{0};
+
+// One collective. The first cache line is all that is read unless something is unusual.
+struct alignas(64) Slot {
+  std::atomic<std::uint64_t> published{0};  // sequence + 1
+  Signature signature;
+  std::uint64_t input = kNowhere;  // offsets in the segment; kNowhere: not in the segment
+  std::uint64_t output = kNowhere;
+  std::uint32_t part_count = 0;
+  std::uint32_t direct = 0;  // all that peers must reach is in the segment
+  OpName name;
+  std::uint64_t parts[kMaxParts];
+};
+static_assert(offsetof(Slot, name) == 64);
+
+enum class MessageState : std::uint32_t { free, posted, taken, refused };
+
+// One send, written by the sender; the receiver moves it from posted to taken or refused.
+struct alignas(64) Message {
+  std::atomic<MessageState> state{MessageState::free};
+  std::int32_t destination = 0;
+  std::int32_t tag = 0;
+  DType dtype = DType::f32;
+  DType wanted_dtype = DType::f32;  // by the receiver that refused
+  std::uint64_t order = 0;
+  std::int64_t count = 0;
+  std::int64_t wanted_count = 0;
+  std::uint64_t data = 0;  // offset in the sender's segment
+};
+
+using Reason = FixedText<446>;
+enum class Condition : std::uint32_t { running, failing, failed, left };
+
+struct alignas(64) Control {
+  alignas(64) std::atomic<std::uint64_t> finished{0};      // collectives of which this rank has done its share
+  alignas(64) std::atomic<std::uint64_t> rounds_ready{0};  // exchange rounds that this rank has filled, and
+  std::atomic<std::uint64_t> rounds_shared{0};             // of which it has done its share
+  std::atomic<std::uint64_t> exchange{kNowhere};           // offset of its exchange buffers
+  alignas(64) std::atomic<std::uint32_t> doorbell{0};      // rung by peers
+  std::atomic<std::uint32_t> parked{0};
+  alignas(64) std::atomic<Condition> condition{Condition::running};
+  std::atomic<std::int32_t> culprit{-1};    // a rank, when failed
+  std::atomic<std::uint64_t> failed_at{0};  // collectives that this rank had completed when it failed
+  std::atomic<std::uint32_t> joined{0};     // this rank has mapped all segments
+  Reason reason;
+  Slot slots[kWindow];
+  Message messages[kMessages];
+  alignas(64) std::byte mailboxes[kMailboxes][kMailboxBytes];
+};
+
+}  // namespace trireme::comm::shm

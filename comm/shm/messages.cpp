@@ -1,0 +1,113 @@
+// Send and receive: entries in the sender's control block, taken by the receiver.
+#include <algorithm>
+#include <cstring>
+
+#include "trireme/comm/flight_recorder.h"
+#include "trireme/comm/operation_text.h"
+#include "trireme/comm/shm/shm_operation.h"
+
+namespace trireme::comm::shm {
+
+bool ShmCommunicator::advance_messages() {
+  bool changed = false;
+  for (std::size_t i = 0; i < messages_.size() && !failure_; ++i) {  // in the order of their start
+    changed |= messages_[i]->advance();
+  }
+  std::erase_if(messages_, [](const std::shared_ptr<ShmMessage>& message) { return message->done; });
+  return changed;
+}
+
+bool ShmMessage::advance() { return operation.kind == OpKind::send ? advance_send() : advance_recv(); }
+
+void ShmMessage::finish() {
+  done = true;
+  owner->recorder().completed(operation.record, std::chrono::steady_clock::now());
+  owner->ring(operation.peer);
+}
+
+bool ShmMessage::post() {
+  Message* const end = owner->own().messages + kMessages;
+  Message* const free =
+      std::find_if(owner->own().messages, end, [](const Message& m) { return m.state.load() == MessageState::free; });
+  if (free == end) {
+    return false;
+  }
+  const Array& array = operation.input;
+  std::uint64_t data = owner->offset_of(array);
+  if (data == kNowhere) {  // peers cannot reach it: they read a copy
+    staged = owner->segment_->allocate(array.bytes());
+    std::memcpy(owner->segment_->base() + staged, array.bytes_data(), array.bytes());
+    data = staged;
+  }
+  entry = free;
+  entry->destination = operation.peer;
+  entry->tag = operation.tag;
+  entry->dtype = array.dtype();
+  entry->count = array.count();
+  entry->data = data;
+  entry->order = owner->message_order_++;
+  entry->state.store(MessageState::posted);
+  owner->ring(operation.peer);
+  return true;
+}
+
+bool ShmMessage::advance_send() {
+  if (entry == nullptr) {
+    return post();
+  }
+  const MessageState state = entry->state.load();
+  if (state == MessageState::posted) {
+    return false;
+  }
+  if (state == MessageState::refused) {
+    owner->fail(fmt::format("the ranks disagree: rank {} sends {} x {}, rank {} receives {} x {}", owner->rank(),
+                            name_of(operation.input.dtype()), operation.input.count(), operation.peer,
+                            name_of(entry->wanted_dtype), entry->wanted_count),
+                {owner->rank(), operation.peer});
+    return true;
+  }
+  entry->state.store(MessageState::free);
+  if (staged != kNowhere) {
+    owner->segment_->free(staged);
+  }
+  finish();
+  return true;
+}
+
+Message* ShmMessage::find_posted() const {
+  Message* oldest = nullptr;
+  for (Message& message : owner->control(operation.peer).messages) {
+    if (message.state.load() == MessageState::posted && message.destination == owner->rank() &&
+        message.tag == operation.tag && (oldest == nullptr || message.order < oldest->order)) {
+      oldest = &message;
+    }
+  }
+  return oldest;
+}
+
+bool ShmMessage::advance_recv() {
+  Message* const message = find_posted();
+  if (message == nullptr) {
+    return false;
+  }
+  const Array& output = operation.output;
+  if (message->count != output.count() || message->dtype != output.dtype()) {
+    const std::string cause =
+        fmt::format("the ranks disagree: rank {} sends {} x {}, rank {} receives {} x {}", operation.peer,
+                    name_of(message->dtype), message->count, owner->rank(), name_of(output.dtype()), output.count());
+    message->wanted_count = output.count();
+    message->wanted_dtype = output.dtype();
+    message->state.store(MessageState::refused);
+    owner->ring(operation.peer);
+    owner->fail(cause, {operation.peer, owner->rank()});
+    return true;
+  }
+  if (output.count() > 0) {
+    std::memcpy(output.bytes_data(), owner->segment_of(operation.peer) + message->data, output.bytes());
+  }
+  message->state.store(MessageState::taken);
+  finish();
+  return true;
+}
+
+}  // namespace trireme::comm::shm

@@ -1,0 +1,166 @@
+// FileSystem over the system calls of POSIX (and Linux' fallocate).
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "trireme/core/base/filesystem.h"
+
+namespace trireme {
+namespace {
+
+// Linux moves at most 2 GiB in one call; pieces of 1 GiB keep well clear of it.
+constexpr std::size_t kBytesPerCallMax = std::size_t{1} << 30;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  ~Descriptor() {
+    if (value_ >= 0) {
+      ::close(value_);
+    }
+  }
+  Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor& operator=(Descriptor&&) = delete;
+  int get() const { return value_; }
+
+ private:
+  int value_;
+};
+
+int error_of(int result) { return result < 0 ? errno : 0; }
+
+class PosixFile final : public File {
+ public:
+  PosixFile(const std::string& path, Descriptor descriptor) : File(path), descriptor_(std::move(descriptor)) {}
+
+ protected:
+  std::int64_t do_write(std::uint64_t offset, std::span<const std::byte> data) override {
+    const ssize_t n =
+        ::pwrite(descriptor_.get(), data.data(), std::min(data.size(), kBytesPerCallMax), static_cast<off_t>(offset));
+    return n < 0 ? -errno : n;
+  }
+  std::int64_t do_read(std::uint64_t offset, std::span<std::byte> out) override {
+    const ssize_t n =
+        ::pread(descriptor_.get(), out.data(), std::min(out.size(), kBytesPerCallMax), static_cast<off_t>(offset));
+    return n < 0 ? -errno : n;
+  }
+  std::int64_t do_size() override {
+    struct stat status {};
+    return ::fstat(descriptor_.get(), &status) < 0 ? -errno : status.st_size;
+  }
+  int do_resize(std::uint64_t bytes) override {
+    return error_of(::ftruncate(descriptor_.get(), static_cast<off_t>(bytes)));
+  }
+  int do_reserve(std::uint64_t bytes) override {
+    return bytes == 0 ? 0 : error_of(::fallocate(descriptor_.get(), 0, 0, static_cast<off_t>(bytes)));
+  }
+  int do_sync() override { return error_of(::fsync(descriptor_.get())); }
+
+ private:
+  Descriptor descriptor_;
+};
+
+class PosixLock final : public FileLock {
+ public:
+  explicit PosixLock(Descriptor descriptor) : descriptor_(std::move(descriptor)) {}
+
+ private:
+  Descriptor descriptor_;  // closing it releases the lock
+};
+
+int flags_of(OpenMode mode) {
+  switch (mode) {
+    case OpenMode::read:
+      return O_RDONLY;
+    case OpenMode::update:
+      return O_RDWR;
+    case OpenMode::create:
+      return O_RDWR | O_CREAT | O_TRUNC;
+  }
+  return O_RDONLY;
+}
+
+constexpr mode_t kFileMode = 0644;
+constexpr mode_t kDirectoryMode = 0755;
+
+}  // namespace
+
+FileSystem::Result<std::unique_ptr<File>> PosixFileSystem::do_open(const std::string& path, OpenMode mode) {
+  Descriptor descriptor(::open(path.c_str(), flags_of(mode) | O_CLOEXEC, kFileMode));
+  if (descriptor.get() < 0) {
+    return {errno, nullptr};
+  }
+  struct stat status {};
+  if (::fstat(descriptor.get(), &status) < 0) {
+    return {errno, nullptr};
+  }
+  if (S_ISDIR(status.st_mode)) {  // reading one would only fail later, and less clearly
+    return {EISDIR, nullptr};
+  }
+  return {0, std::make_unique<PosixFile>(path, std::move(descriptor))};
+}
+
+int PosixFileSystem::do_rename(const std::string& from, const std::string& to) {
+  return error_of(::rename(from.c_str(), to.c_str()));
+}
+
+int PosixFileSystem::do_remove_file(const std::string& path) { return error_of(::unlink(path.c_str())); }
+
+int PosixFileSystem::do_remove_directory(const std::string& path) { return error_of(::rmdir(path.c_str())); }
+
+int PosixFileSystem::do_make_directory(const std::string& path) {
+  return error_of(::mkdir(path.c_str(), kDirectoryMode));
+}
+
+FileSystem::Result<std::vector<std::string>> PosixFileSystem::do_list(const std::string& path) {
+  std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), &::closedir);
+  if (!directory) {
+    return {errno, {}};
+  }
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") {
+      names.emplace_back(name);
+    }
+    errno = 0;
+  }
+  return {errno, std::move(names)};
+}
+
+FileSystem::Result<FileStatus> PosixFileSystem::do_status(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) < 0) {
+    return {errno, {}};
+  }
+  return {0, {S_ISDIR(status.st_mode), static_cast<std::uint64_t>(status.st_size)}};
+}
+
+int PosixFileSystem::do_sync_directory(const std::string& path) {
+  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return descriptor.get() < 0 ? errno : error_of(::fsync(descriptor.get()));
+}
+
+FileSystem::Result<std::unique_ptr<FileLock>> PosixFileSystem::do_try_lock(const std::string& path,
+                                                                           std::string_view owner) {
+  Descriptor descriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode));
+  if (descriptor.get() < 0 || ::flock(descriptor.get(), LOCK_EX | LOCK_NB) < 0) {
+    return {errno, nullptr};
+  }
+  // The owner's name only helps people; a disk too full to hold it does not void the lock.
+  if (::ftruncate(descriptor.get(), 0) == 0) {
+    [[maybe_unused]] const ssize_t written = ::pwrite(descriptor.get(), owner.data(), owner.size(), 0);
+  }
+  return {0, std::make_unique<PosixLock>(std::move(descriptor))};
+}
+
+}  // namespace trireme

@@ -1,0 +1,289 @@
+// Saving and opening: what is in the directory afterwards, what is kept, who may write.
+#include "trireme/checkpoint/writer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "tests/checkpoint/state_fixture.h"
+#include "tests/support/temp_dir.h"
+#include "trireme/core/base/log.h"
+
+namespace trireme::checkpoint {
+namespace {
+
+using namespace test_state;
+using test::FaultFileSystem;
+using test::ManualClock;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+void expect_newest(FileSystem& files, const std::string& directory, std::int64_t step) {
+  std::optional<Reader> reader = Reader::open_newest(files, directory);
+  ASSERT_TRUE(reader.has_value());
+  EXPECT_EQ(reader->position().step, step);
+  const auto state = make_state(-1);
+  reader->load(state);
+  expect_equal(state, make_state(step));
+}
+
+TEST(Writer, WhatIsSavedComesBack) {
+  const test::TempDir dir;
+  PosixFileSystem files;
+  SteadyClock clock;
+  Writer writer(files, clock, options(dir / "new/checkpoints"));
+  writer.save(position(42), make_state(42));
+  EXPECT_EQ(writer.last_safe_step(), 42);
+  EXPECT_EQ(writer.statistics().saves, 1);
+  expect_newest(files, dir / "new/checkpoints", 42);
+
+  const Reader reader = Reader::open(files, dir / "new/checkpoints/step-00000042");
+  const TrainingPosition& got = reader.position();
+  const TrainingPosition expected = position(42);
+  EXPECT_EQ(got.epoch, expected.epoch);
+  EXPECT_EQ(got.batch_in_epoch, expected.batch_in_epoch);
+  EXPECT_EQ(got.optimizer_steps, expected.optimizer_steps);
+  EXPECT_EQ(got.seed, expected.seed);
+  EXPECT_EQ(got.lanes, expected.lanes);
+  EXPECT_EQ(got.accumulate, expected.accumulate);
+  EXPECT_EQ(got.global_batch, expected.global_batch);
+  EXPECT_EQ(got.strategy, expected.strategy);
+  EXPECT_EQ(got.extra, expected.extra);
+  EXPECT_EQ(reader.manifest().world_size, 1);
+}
+
+TEST(Writer, ACommittedDirectoryHoldsShardsAndManifestOnly) {
+  FaultFileSystem files;
+  ManualClock clock;
+  save_all(files, clock, "/c", 5, 3);
+  EXPECT_THAT(files.list("/c/step-00000005"), ElementsAre("manifest.pb", "shard-00001-model-00001-of-00001.safetensors",
+                                                          "shard-00002-model-00001-of-00001.safetensors",
+                                                          "shard-00003-model-00001-of-00001.safetensors"));
+}
+
+TEST(Writer, KeepsTheNewestAndOverwritesTheFilesOfTheOldest) {
+  for (const bool recycle : {false, true}) {
+    FaultFileSystem files;
+    ManualClock clock;
+    WriterOptions kept = options("/c");
+    kept.keep = 2;
+    kept.recycle = recycle;
+    Writer writer(files, clock, kept);
+    for (std::int64_t step = 1; step <= 6; ++step) {
+      writer.save(position(step), make_state(step));
+      expect_newest(files, "/c", step);
+    }
+    EXPECT_TRUE(files.status("/c/step-00000005").has_value());
+    EXPECT_FALSE(files.status("/c/step-00000004").has_value());
+    EXPECT_EQ(files.status("/c/recycled.tmp-0000000000000000").has_value(), recycle);
+  }
+}
+
+TEST(Writer, ASmallerStateOverwritesTheRecycledFileOfALargerOne) {
+  FaultFileSystem files;
+  ManualClock clock;
+  WriterOptions kept = options("/c");
+  kept.keep = 1;
+  Writer writer(files, clock, kept);
+  for (std::int64_t step = 1; step <= 4; ++step) {
+    auto state = make_state(step);
+    const Array big = Array::full({1000 / step, 3}, 2);
+    state.push_back({"big", big.shape(), 0, big});
+    writer.save(position(step), state);
+    expect_newest(files, "/c", step);
+  }
+}
+
+TEST(Writer, TheNewestIsTheOneSavedLastWhateverItsStep) {
+  FaultFileSystem files;
+  ManualClock clock;
+  save_all(files, clock, "/c", 40, 1);
+  save_all(files, clock, "/c", 20, 1);  // a run that was started again from before
+  expect_newest(files, "/c", 20);
+  save_all(files, clock, "/c", 40, 1);
+  expect_newest(files, "/c", 40);
+}
+
+TEST(Writer, ReplacingACheckpointOfTheSameStepLeavesOnlyTheNewOne) {
+  FaultFileSystem files;
+  ManualClock clock;
+  save_all(files, clock, "/c", 3, 2);
+  save_all(files, clock, "/c", 3, 1);
+  expect_newest(files, "/c", 3);
+  EXPECT_EQ(files.list("/c/step-00000003").size(), 2u);
+  EXPECT_FALSE(files.status("/c/step-00000003.replaced").has_value());
+}
+
+TEST(Writer, AStepIsNotSavedTwice) {
+  FaultFileSystem files;
+  ManualClock clock;
+  Writer writer(files, clock, options("/c"));
+  writer.save(position(3), make_state(3));
+  const std::int64_t calls = files.calls();
+  writer.save(position(3), make_state(3));
+  EXPECT_EQ(files.calls(), calls);
+  EXPECT_EQ(writer.statistics().saves, 1);
+}
+
+TEST(Writer, TheTensorsMayChangeAsSoonAsSaveReturns) {
+  const test::TempDir dir;
+  PosixFileSystem files;
+  SteadyClock clock;
+  WriterOptions background = options(dir / "c");
+  background.background = true;
+  background.keep = 3;
+  {
+    Writer writer(files, clock, background);
+    const auto state = make_state(1);
+    for (std::int64_t step = 1; step <= 5; ++step) {
+      for (std::size_t t = 0; t < state.size(); ++t) {
+        fill(state[t], t, step);
+      }
+      writer.save(position(step), state);
+      clear(state);
+    }
+    writer.wait();
+    EXPECT_EQ(writer.last_safe_step(), 5);
+  }
+  expect_newest(files, dir / "c", 5);
+}
+
+TEST(Writer, ABackgroundFailureIsRaisedOnceAndNamesTheSafeStep) {
+  FaultFileSystem files;
+  ManualClock clock;
+  WriterOptions background = options("/c");
+  background.background = true;
+  Writer writer(files, clock, background);
+  writer.save(position(1), make_state(1));
+  writer.wait();
+  files.fail_call(3, ENOSPC);
+  writer.save(position(2), make_state(2));
+  const std::string message = message_of([&] { writer.save(position(3), make_state(3)); });
+  EXPECT_THAT(message, HasSubstr("errno 28"));
+  EXPECT_THAT(message, HasSubstr("The one of step 1 is safe"));
+  writer.poll();
+  writer.save(position(4), make_state(4));
+  writer.wait();
+  expect_newest(files, "/c", 4);
+}
+
+TEST(Writer, ASecondJobIsRefusedAndTheFirstOneNamed) {
+  FaultFileSystem files;
+  ManualClock clock;
+  const Writer first(files, clock, options("/c"));
+  const std::string message = message_of([&] { Writer second(files, clock, options("/c")); });
+  EXPECT_THAT(message, HasSubstr("/c is in use by process "));
+  EXPECT_THAT(message, HasSubstr("another --checkpoint-dir"));
+}
+
+TEST(Writer, TheCommitterNamesTheRanksThatStoredNothing) {
+  FaultFileSystem files;
+  ManualClock clock;
+  Writer one(files, clock, options("/c", 1, 4));
+  one.save(position(1), make_state(1, 1, 4));
+  Writer zero(files, clock, options("/c", 0, 4));
+  const std::string message = message_of([&] { zero.save(position(1), make_state(1, 0, 4)); });
+  EXPECT_THAT(message, HasSubstr("ranks [2, 3] of 4 stored nothing within 60 s"));
+  EXPECT_FALSE(Reader::open_newest(files, "/c").has_value());
+}
+
+TEST(Writer, TheCommitterHearsWhyAnotherRankFailed) {
+  FaultFileSystem files;
+  ManualClock clock;
+  Writer one(files, clock, options("/c", 1, 2));
+  files.fail_call(4, ENOSPC);  // resizing its file
+  EXPECT_THROW(one.save(position(1), make_state(1, 1, 2)), Error);
+  Writer zero(files, clock, options("/c", 0, 2));
+  const std::string message = message_of([&] { zero.save(position(1), make_state(1, 0, 2)); });
+  EXPECT_THAT(message, HasSubstr("rank 1 could not save its part: "));
+  EXPECT_THAT(message, HasSubstr("No space left on device"));
+}
+
+TEST(Writer, RecordsOfADeadRunAreNotTakenForThoseOfThisOne) {
+  FaultFileSystem files;
+  ManualClock clock;
+  WriterOptions dead = options("/c", 1, 2);
+  dead.run_id = 1;
+  Writer(files, clock, dead).save(position(1), make_state(1, 1, 2));  // its rank 0 died
+  WriterOptions alive = options("/c", 0, 2);
+  alive.run_id = 2;
+  Writer zero(files, clock, alive);
+  EXPECT_FALSE(files.status("/c/step-00000001.tmp-0000000000000001").has_value()) << "leftovers stay";
+  EXPECT_THAT(message_of([&] { zero.save(position(1), make_state(1, 0, 2)); }), HasSubstr("ranks [1] of 2"));
+}
+
+TEST(Writer, ForeignFilesAreNeitherReadNorDeleted) {
+  FaultFileSystem files;
+  ManualClock clock;
+  make_directories(files, "/c/step-x");
+  make_directories(files, "/c/step-00000007");  // a person's folder of that name
+  write_file(files, "/c/step-00000007/notes.txt", {});
+  write_file(files, "/c/step-00000008", {});
+  write_file(files, "/c/README", {});
+  for (std::int64_t step = 1; step <= 5; ++step) {
+    save_all(files, clock, "/c", step, 1);
+    expect_newest(files, "/c", step);
+  }
+  for (const char* path : {"/c/step-x", "/c/step-00000007/notes.txt", "/c/step-00000008", "/c/README"}) {
+    EXPECT_TRUE(files.status(path).has_value()) << path;
+  }
+}
+
+TEST(Writer, SlicesThatDoNotMakeUpATensorAreNeverCommitted) {
+  FaultFileSystem files;
+  ManualClock clock;
+  Writer one(files, clock, options("/c", 1, 2));
+  one.save(position(1), make_state(1, 1, 2, true));
+  auto state = make_state(1, 0, 2, true);
+  state[0].rows = state[0].rows.narrow(0, 0, 3);  // a row of rank 0 is missing
+  Writer zero(files, clock, options("/c", 0, 2));
+  EXPECT_THAT(message_of([&] { zero.save(position(1), state); }),
+              HasSubstr("'model.wte.weight' has rows from 4 on here, but 3"));
+  EXPECT_FALSE(Reader::open_newest(files, "/c").has_value());
+}
+
+TEST(Writer, AStateThatCannotBeSavedIsNamed) {
+  FaultFileSystem files;
+  ManualClock clock;
+  Writer writer(files, clock, options("/c"));
+  const auto save = [&](StateTensor tensor) {
+    return message_of([&] { writer.save(position(1), std::vector{tensor}); });
+  };
+  EXPECT_THAT(save({"x", {4}, 0, Array::zeros({3})}),
+              HasSubstr("'x' holds rows [0, 3) of 4 but is not marked sharded"));
+  EXPECT_THAT(save({"x", {4, 2}, 0, Array::zeros({4, 3})}), HasSubstr("'x' has f32[4, 3] at row 0"));
+  EXPECT_THAT(save({"x", {4}, 2, Array::zeros({3}), true}), HasSubstr("no part of its shape"));
+  EXPECT_THAT(save({"x", {4}, 0, Array::deferred({4})}), HasSubstr("no values yet"));
+  EXPECT_THAT(save({"", {4}, 0, Array::zeros({4})}), HasSubstr("cannot be stored"));
+}
+
+TEST(Writer, StridedTensorsAreSavedByValue) {
+  FaultFileSystem files;
+  ManualClock clock;
+  std::vector<float> values(12);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<float>(i);
+  }
+  const Array transposed = Array::from(values, {3, 4}).transpose(0, 1);
+  const std::vector<StateTensor> state = {{"x", {4, 3}, 0, transposed}};
+  for (int rank = 1; rank >= 0; --rank) {
+    Writer(files, clock, options("/c", rank, 2)).save(position(1), state);
+  }
+  const Array back = Array::zeros({3, 4});
+  const std::vector<StateTensor> wanted = {{"x", {4, 3}, 0, back.transpose(0, 1)}};
+  Reader::open_newest(files, "/c")->load(wanted);
+  EXPECT_EQ(back.to_vector<float>(), values);
+}
+
+TEST(Writer, ADirectoryThatIsAFileIsRefused) {
+  FaultFileSystem files;
+  ManualClock clock;
+  write_file(files, "/c", {});
+  EXPECT_THAT(message_of([&] { Writer(files, clock, options("/c")); }), HasSubstr("/c is a file"));
+  EXPECT_THAT(message_of([&] { Reader::open_newest(files, "/c"); }), HasSubstr("/c: it is a file"));
+}
+
+}  // namespace
+}  // namespace trireme::checkpoint

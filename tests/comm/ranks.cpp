@@ -1,0 +1,125 @@
+#include "tests/comm/ranks.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "tests/support/temp_dir.h"
+#include "trireme/comm/environment.h"
+#include "trireme/comm/shm/shm_communicator.h"
+#include "trireme/comm/store/file_store.h"
+
+namespace trireme::test {
+namespace {
+
+constexpr auto kPatience = std::chrono::seconds(60);
+
+struct Child {
+  pid_t pid = -1;
+  int pipe = -1;  // what the rank has to say; ends when it ends
+  std::string said;
+};
+
+void say(int pipe, const std::string& text) {
+  if (write(pipe, text.data(), text.size()) < 0) {
+    std::perror("write");
+  }
+}
+
+// Runs in the child, and never returns to the test.
+[[noreturn]] void run_child(int rank, int size, const std::string& store_directory, int pipe, const RankBody& body,
+                            const RankOptions& options) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  try {
+    comm::FileStore store(store_directory);
+    const auto communicator = comm::shm::ShmCommunicator::connect(rank, size, store, options.timeout);
+    body(*communicator);
+  } catch (const std::exception& error) {
+    say(pipe, error.what());
+  }
+  if (testing::Test::HasFailure()) {
+    say(pipe, " (failed expectations: see above)");
+  }
+  std::fflush(nullptr);
+  _exit(0);
+}
+
+Child fork_rank(int rank, int size, const std::string& store_directory, const RankBody& body,
+                const RankOptions& options) {
+  int ends[2];
+  if (pipe(ends) != 0) {
+    throw std::runtime_error("pipe failed");
+  }
+  const pid_t pid = fork();
+  if (pid == 0) {
+    close(ends[0]);
+    run_child(rank, size, store_directory, ends[1], body, options);
+  }
+  close(ends[1]);
+  return {pid, ends[0], {}};
+}
+
+// Reads until the rank ends or the deadline passes; true in the first case.
+bool listen_to(Child& child, std::chrono::steady_clock::time_point deadline) {
+  while (true) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    pollfd waiting{child.pipe, POLLIN, 0};
+    if (left.count() <= 0 || poll(&waiting, 1, static_cast<int>(left.count())) == 0) {
+      return false;
+    }
+    char chunk[1024];
+    const ssize_t got = read(child.pipe, chunk, sizeof chunk);
+    if (got <= 0) {
+      return true;
+    }
+    child.said.append(chunk, static_cast<std::size_t>(got));
+  }
+}
+
+void judge(int rank, const Child& child, int status, bool ended, const RankOptions& options) {
+  EXPECT_TRUE(ended) << "rank " << rank << " did not end within a minute and was killed";
+  EXPECT_EQ(child.said, "") << "on rank " << rank;
+  if (rank == options.killed_rank) {
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "rank " << rank << " should have been killed";
+  } else if (ended) {
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "rank " << rank << " ended with status " << status;
+  }
+}
+
+}  // namespace
+
+void run_threads(int size, const RankBody& body, const RankOptions& options) {
+  const auto run = [&] {
+    comm::run_local(size, [&](comm::World world) { body(*world.communicator()); },
+                    {.backend = "local", .timeout = options.timeout});
+  };
+  EXPECT_NO_THROW(run());
+}
+
+void run_processes(int size, const RankBody& body, const RankOptions& options) {
+  const TempDir directory;
+  std::fflush(nullptr);  // else each child would print it again
+  std::vector<Child> children;
+  for (int rank = 0; rank < size; ++rank) {
+    children.push_back(fork_rank(rank, size, directory / "store", body, options));
+  }
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  for (int rank = 0; rank < size; ++rank) {
+    Child& child = children[static_cast<std::size_t>(rank)];
+    const bool ended = listen_to(child, deadline);
+    if (!ended) {
+      kill(child.pid, SIGKILL);
+    }
+    int status = 0;
+    waitpid(child.pid, &status, 0);
+    close(child.pipe);
+    judge(rank, child, status, ended, options);
+  }
+}
+
+}  // namespace trireme::test

@@ -1,0 +1,30 @@
+// Runs a body on several ranks: as threads over the local backend, or as forked processes over shared memory.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "trireme/comm/communicator.h"
+
+namespace trireme::test {
+
+using RankBody = std::function<void(comm::Communicator&)>;
+
+struct RankOptions {
+  std::chrono::milliseconds timeout{20000};  // of every collective
+  int killed_rank = -1;                      // this rank is expected to end by SIGKILL (processes only)
+};
+
+// Each returns when all ranks have ended. Failed expectations and exceptions of any rank become failures of the test.
+void run_threads(int size, const RankBody& body, const RankOptions& options = {});
+// Forks, so no other thread may be running. Ranks that have not ended after a minute are killed, and fail the test.
+void run_processes(int size, const RankBody& body, const RankOptions& options = {});
+
+struct Backend {
+  const char* name;
+  void (*run)(int size, const RankBody& body, const RankOptions& options);
+};
+
+}  // namespace trireme::test

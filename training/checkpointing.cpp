@@ -1,0 +1,150 @@
+#include "trireme/training/checkpointing.h"
+
+#include <cstring>
+#include <random>
+
+#include "trireme/cluster/worker_status.h"
+#include "trireme/core/base/log.h"
+
+namespace trireme::training {
+namespace {
+
+// Rank 0's text on every rank.
+std::string broadcast_text(comm::Communicator& ranks, const std::string& text) {
+  if (ranks.size() == 1) {
+    return text;
+  }
+  const Array length = ranks.allocate({1}, DType::i64);
+  *length.data<std::int64_t>() = static_cast<std::int64_t>(text.size());
+  ranks.broadcast(length, 0, {.name = "length of the checkpoint's path"}).wait();
+  const std::int64_t bytes = *length.data<std::int64_t>();
+  if (bytes == 0) {
+    return "";
+  }
+  const Array letters = ranks.allocate({bytes}, DType::u8);
+  if (ranks.rank() == 0) {
+    std::memcpy(letters.bytes_data(), text.data(), text.size());
+  }
+  ranks.broadcast(letters, 0, {.name = "the checkpoint's path"}).wait();
+  return {reinterpret_cast<const char*>(letters.bytes_data()), static_cast<std::size_t>(bytes)};
+}
+
+std::uint64_t agree_on_run_id(comm::Communicator& ranks) {
+  const Array id = ranks.allocate({1}, DType::i64);
+  std::random_device random;
+  *id.data<std::int64_t>() = static_cast<std::int64_t>((std::uint64_t{random()} << 32 | random()) >> 1);
+  ranks.broadcast(id, 0, {.name = "the run's number"}).wait();
+  return static_cast<std::uint64_t>(*id.data<std::int64_t>());
+}
+
+}  // namespace
+
+Checkpointing::Checkpointing(const CheckpointOptions& options, strategies::Strategy& strategy,
+                             optim::Optimizer& optimizer)
+    : options_(options), strategy_(strategy), optimizer_(optimizer) {
+  if (cluster::restart_count_from_environment() > 0 && enabled()) {
+    options_.resume = "auto";
+  }
+}
+
+std::string Checkpointing::choose_on_first_rank() {
+  if (options_.resume == "none") {
+    return "";
+  }
+  if (options_.resume != "auto") {
+    return checkpoint::Reader::open_path(files_, options_.resume).path();
+  }
+  if (!enabled()) {
+    return "";
+  }
+  const auto newest = checkpoint::Reader::open_newest(files_, options_.directory);
+  return newest ? newest->path() : "";
+}
+
+std::string Checkpointing::choose() {
+  comm::Communicator& ranks = strategy_.communicator();
+  return broadcast_text(ranks, ranks.rank() == 0 ? choose_on_first_rank() : std::string());
+}
+
+std::optional<sharding::TrainingPosition> Checkpointing::resume(const sharding::TrainingPosition& wanted) {
+  const std::string path = choose();
+  std::optional<sharding::TrainingPosition> position;
+  if (!path.empty()) {
+    checkpoint::Reader reader = checkpoint::Reader::open(files_, path, checkpoint::Verify::when_loaded);
+    require_same_run(reader.position(), wanted, path);
+    reader.load(strategy_.state());
+    optimizer_.set_steps(reader.position().optimizer_steps);
+    if (strategy_.communicator().rank() == 0) {
+      log::info("going on after {} steps from {}", reader.position().step, path);
+    }
+    position = reader.position();
+  }
+  open_writer();
+  return position;
+}
+
+void Checkpointing::open_writer() {
+  if (!enabled()) {
+    return;
+  }
+  comm::Communicator& ranks = strategy_.communicator();
+  writer_ = std::make_unique<checkpoint::Writer>(files_, clock_,
+                                                 checkpoint::WriterOptions{.directory = options_.directory,
+                                                                           .rank = ranks.rank(),
+                                                                           .world_size = ranks.size(),
+                                                                           .run_id = agree_on_run_id(ranks),
+                                                                           .keep = static_cast<int>(options_.keep)});
+}
+
+void require_same_run(const sharding::TrainingPosition& saved, const sharding::TrainingPosition& wanted,
+                      const std::string& path) {
+  const auto same = [&](const char* option, auto before, auto now) {
+    require_usage(before == now,
+                  "--resume: {} was saved with {} {}, {} given; use {} {}, or --resume none to begin anew", path,
+                  option, before, now, option, before);
+  };
+  same("--lanes", saved.lanes, wanted.lanes);
+  same("--accumulate", saved.accumulate, wanted.accumulate);
+  same("--global-batch", saved.global_batch, wanted.global_batch);
+  same("--seed", saved.seed, wanted.seed);
+  for (const auto& [name, value] : wanted.extra) {
+    const auto found = saved.extra.find(name);
+    if (found != saved.extra.end()) {
+      same(name.c_str(), found->second, value);
+    }
+  }
+}
+
+// Runs `call`; a failure of the file system is an error or a warning, as the options say.
+template <class Call>
+bool Checkpointing::guarded(Call&& call) {
+  if (options_.stop_on_error) {
+    call();
+    return true;
+  }
+  try {
+    call();
+    return true;
+  } catch (const comm::CommError&) {
+    throw;
+  } catch (const Error& error) {
+    log::warning("checkpoint not saved, going on (--on-save-error continue): {}", error.what());
+    return false;
+  }
+}
+
+void Checkpointing::save(const sharding::TrainingPosition& position) {
+  guarded([&] { writer_->save(position, strategy_.state()); });
+}
+
+void Checkpointing::check() {
+  if (writer_) {
+    guarded([this] { writer_->poll(); });
+  }
+}
+
+bool Checkpointing::finish() {
+  return !writer_ || guarded([this] { writer_->wait(); });
+}
+
+}  // namespace trireme::training

@@ -1,0 +1,60 @@
+// How a run uses checkpoints: which one it goes on from, when one is begun, and what a failed save means.
+// What they are made of is checkpoint/; this is only the run's side.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "trireme/checkpoint/reader.h"
+#include "trireme/checkpoint/writer.h"
+#include "trireme/core/base/clock.h"
+#include "trireme/core/base/filesystem.h"
+#include "trireme/core/optim/optimizer.h"
+#include "trireme/strategies/strategy.h"
+#include "trireme/training/trainer_options.h"
+
+namespace trireme::training {
+
+class Checkpointing {
+ public:
+  // Everything given must outlive it. A program that the launcher has restarted goes on from its newest checkpoint,
+  // whatever options.resume says.
+  Checkpointing(const CheckpointOptions& options, strategies::Strategy& strategy, optim::Optimizer& optimizer);
+
+  bool enabled() const { return !options_.directory.empty(); }
+
+  // Collective. Loads parameters, buffers and optimizer state of the wanted checkpoint, checks that the run is the same
+  // one (`wanted`: how this run cuts its batches and orders its data), and returns where it stood; nothing: a fresh
+  // start. Raises a usage Error that names what differs. Opens the directory for saving, so that one that cannot be
+  // written is noticed before the first step.
+  std::optional<sharding::TrainingPosition> resume(const sharding::TrainingPosition& wanted);
+
+  // Begins a checkpoint; training may go on at once. A failure of the one before shows here or in check().
+  void save(const sharding::TrainingPosition& position);
+  // Raises, or with stop_on_error false logs, a failure of a save in progress. Cheap enough for every step.
+  void check();
+  // Waits until nothing is being written. False if the last save failed and that is not an error.
+  bool finish();
+
+ private:
+  // The path of the checkpoint to go on from, the same on all ranks; empty: none.
+  std::string choose();
+  std::string choose_on_first_rank();
+  void open_writer();
+  template <class Call>
+  bool guarded(Call&& call);
+
+  CheckpointOptions options_;
+  strategies::Strategy& strategy_;
+  optim::Optimizer& optimizer_;
+  PosixFileSystem files_;
+  SteadyClock clock_;
+  std::unique_ptr<checkpoint::Writer> writer_;
+};
+
+// Raises a usage Error naming the first difference that would change the run's results, and what to do about it.
+void require_same_run(const sharding::TrainingPosition& saved, const sharding::TrainingPosition& wanted,
+                      const std::string& path);
+
+}  // namespace trireme::training

@@ -1,0 +1,109 @@
+// The checks of program_options.h: what cannot be honoured is an error before anything starts.
+#include <unistd.h>
+
+#include <cctype>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+#include "trireme/core/base/error.h"
+#include "trireme/training/program_options.h"
+
+namespace trireme::training {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A file that will be written at the end of a long run must be writable at its start.
+void check_writable_file(const char* option, const std::string& file) {
+  if (file.empty()) {
+    return;
+  }
+  std::error_code ignored;
+  require_usage(!fs::is_directory(file, ignored), "{} {}: is a directory; give a file", option, file);
+  const fs::path parent = fs::absolute(file, ignored).parent_path();
+  require_usage(fs::is_directory(parent, ignored), "{} {}: the directory {} does not exist; make it first", option,
+                file, parent.string());
+  const bool exists = fs::exists(file, ignored);
+  require_usage(access(exists ? file.c_str() : parent.c_str(), W_OK) == 0, "{} {}: not writable by this user{}", option,
+                file, errno_text(errno));
+}
+
+void check_built(const ProgramOptions& options) {
+  require_usage(options.strategy == "mirrored", "--strategy {}: not built in this version; use --strategy mirrored",
+                options.strategy);
+  require_usage(options.backend == "auto" || options.backend == "local" || options.backend == "shm",
+                "--backend {}: not built in this version; use auto, shm or local", options.backend);
+  require_usage(options.device != "cuda",
+                "--device cuda: this version is built without CUDA and cannot use a GPU; use --device cpu");
+  require_usage(options.precision == "f32", "--precision {}: not built in this version; use --precision f32",
+                options.precision);
+}
+
+int launched_world_size() {
+  const char* text = std::getenv("WORLD_SIZE");
+  return text == nullptr ? 1 : std::atoi(text);
+}
+
+}  // namespace
+
+void check_options(const ProgramOptions& options) {
+  check_built(options);
+  require_usage(options.ranks == 1 || options.backend == "local",
+                "--ranks {} given without --backend local: ranks as threads need that backend; for processes use "
+                "trireme run --nproc-per-node {}",
+                options.ranks, options.ranks);
+  require_usage(
+      options.backend != "local" || launched_world_size() == 1,
+      "--backend local: ranks are threads of one process, but a launcher started {} processes; use --backend shm, "
+      "or start the program alone",
+      launched_world_size());
+  require_usage(options.timeout_seconds > 0, "--timeout: {} given, a number of seconds above 0 expected",
+                options.timeout_seconds);
+  std::error_code ignored;
+  require_usage(!fs::exists(options.checkpoint_dir, ignored) || fs::is_directory(options.checkpoint_dir, ignored),
+                "--checkpoint-dir {}: is a file, a directory expected; give another name", options.checkpoint_dir);
+  require_usage(options.save_every == 0 || !options.checkpoint_dir.empty(),
+                "--save-every {} given without --checkpoint-dir: say where to save", options.save_every);
+  check_writable_file("--metrics", options.metrics);
+  check_writable_file("--export", options.export_file);
+}
+
+void check_batch_split(const ProgramOptions& options, std::int64_t world_size, std::int64_t default_lanes) {
+  const std::int64_t lanes = options.lanes_or(default_lanes);
+  require_usage(lanes >= world_size, "--lanes {}: fewer lanes than ranks ({}); use --lanes {} or fewer ranks", lanes,
+                world_size, world_size);
+  const std::int64_t leaves = lanes * options.accumulate;
+  const std::int64_t nearest = (options.global_batch + leaves - 1) / leaves * leaves;
+  require_usage(options.global_batch % leaves == 0,
+                "--global-batch {}: a multiple of --lanes {} x --accumulate {} expected; use --global-batch {}",
+                options.global_batch, lanes, options.accumulate, nearest);
+}
+
+std::chrono::seconds parse_duration(const std::string& text) {
+  std::int64_t total = 0;
+  std::int64_t number = -1;
+  bool clock = false;  // HH:MM:SS
+  bool valid = !text.empty() && text.size() <= 10;
+  for (const char c : text) {
+    if (std::isdigit(static_cast<unsigned char>(c)) != 0) {
+      number = (number < 0 ? 0 : number) * 10 + (c - '0');
+      continue;
+    }
+    valid = valid && number >= 0 && (c == 's' || c == 'm' || c == 'h' || c == 'd' || c == ':');
+    clock = clock || c == ':';
+    total = c == ':' ? (total + number) * 60
+                     : total + number * (c == 'd'   ? 86400
+                                         : c == 'h' ? 3600
+                                         : c == 'm' ? 60
+                                                    : 1);
+    number = -1;
+  }
+  valid = valid && (!clock || number >= 0);
+  total += number < 0 ? 0 : number;
+  require_usage(valid && total > 0, "--time-limit: '{}' given, a duration as 90s, 15m, 2h30m or 01:30:00 expected",
+                text);
+  return std::chrono::seconds(total);
+}
+
+}  // namespace trireme::training

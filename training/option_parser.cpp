@@ -1,0 +1,256 @@
+#include "trireme/training/option_parser.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <fstream>
+#include <limits>
+
+#include "trireme/core/base/error.h"
+#include "trireme/training/later_options.h"
+#include "trireme/training/word_distance.h"
+
+namespace trireme::training {
+namespace {
+
+// The same option twice: the last one counts, so that a script's defaults can be overridden at its end.
+CLI::Option* scalar(CLI::Option* option) { return option->capture_default_str()->take_last(); }
+
+// CLI11's own conversion turns numbers that are too large into the largest; this does not.
+template <class Number>
+CLI::Validator at_least(Number least) {
+  return CLI::Validator(
+      [least](std::string& text) {
+        Number value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (error != std::errc() || end != text.data() + text.size()) {
+          return fmt::format("'{}' given, a whole number expected", text);
+        }
+        return value >= least ? std::string() : fmt::format("{} given, at least {} expected", value, least);
+      },
+      "");
+}
+
+CLI::Validator real_at_least(double least) {
+  return CLI::Validator(
+      [least](std::string& text) {
+        double value = 0;
+        if (!CLI::detail::lexical_cast(text, value)) {
+          return fmt::format("'{}' given, a number expected", text);
+        }
+        return value >= least && value <= std::numeric_limits<double>::max()
+                   ? std::string()
+                   : fmt::format("{} given, a finite number of at least {} expected", value, least);
+      },
+      "");
+}
+
+// One word out of a few. Shown in --help as a|b|c.
+CLI::Option* choice(CLI::Option* option, const std::vector<std::string>& words) {
+  const std::string list = fmt::format("{}", fmt::join(words, "|"));
+  return option->type_name(list)->check(CLI::Validator(
+      [words, list](std::string& text) {
+        return std::find(words.begin(), words.end(), text) != words.end()
+                   ? std::string()
+                   : fmt::format("'{}' given, {} expected", text, list);
+      },
+      ""));
+}
+
+}  // namespace
+
+struct OptionParser::Impl {
+  Impl(std::string_view program, std::string_view purpose, ProgramOptions& values)
+      : app(std::string(purpose), std::string(program)), common(values) {
+    app.get_formatter()->column_width(38);
+    app.option_defaults()->always_capture_default(false);
+    app.allow_config_extras(false);
+    app.set_help_flag("-h,--help", "show this and exit");
+    app.set_version_flag("--version", "trireme 0.1.0");
+    app.set_config("--config", "", "read options from FILE: one `name = value` a line, the same words as here")
+        ->type_name("FILE")
+        ->group("General");
+    app.get_option("--help")->group("General");
+    app.get_option("--version")->group("General");
+    add_data();
+    add_optimizer();
+    add_ranks();
+    add_checkpoints();
+    add_output();
+    for (const LaterOption& option : later_options()) {
+      add_later(option);
+    }
+  }
+
+  CLI::Option* whole(const char* group, const char* name, std::int64_t& target, std::int64_t least, const char* help) {
+    return scalar(app.add_option(name, target, help))->group(group)->type_name("N")->check(at_least(least));
+  }
+  CLI::Option* whole(const char* group, const char* name, std::optional<std::int64_t>& target, const char* help) {
+    return app.add_option(name, target, help)->take_last()->group(group)->type_name("N")->check(at_least(0));
+  }
+  CLI::Option* real(const char* group, const char* name, double& target, const char* help) {
+    return scalar(app.add_option(name, target, help))->group(group)->type_name("X")->check(real_at_least(0));
+  }
+  CLI::Option* word(const char* group, const char* name, std::string& target, std::vector<std::string> words,
+                    const char* help) {
+    return choice(scalar(app.add_option(name, target, help))->group(group), words);
+  }
+  CLI::Option* text(const char* group, const char* name, std::string& target, const char* type, const char* help) {
+    return scalar(app.add_option(name, target, help))->group(group)->type_name(type);
+  }
+
+  void add_data() {
+    const char* group = "Data and length";
+    app.add_option("--data", common.data, "files or directories; without it the program brings its own")
+        ->group(group)
+        ->type_name("PATH")
+        ->expected(1, std::numeric_limits<int>::max() / 2)
+        ->take_all();
+    CLI::Option* steps = whole(group, "--steps", common.steps, "steps in all, those before a resume included");
+    whole(group, "--epochs", common.epochs, "passes over the data, instead of --steps")->excludes(steps);
+    whole(group, "--global-batch", common.global_batch, 1, "samples of one step, over all ranks");
+    whole(group, "--accumulate", common.accumulate, 1, "micro-batches into which each lane's share is cut");
+    scalar(app.add_option("--seed", common.seed, "initial values, order of the data, dropout"))
+        ->group(group)
+        ->type_name("S")
+        ->check(at_least(std::uint64_t{0}));
+    word(group, "--order", common.order, {"shuffled", "sequential"}, "order of the samples");
+    app.add_option_function<std::string>(
+           "--time-limit", [this](const std::string& given) { common.time_limit = parse_duration(given); },
+           "stop after so long (90s, 15m, 2h30m): save and exit 75 with --checkpoint-dir, else end normally")
+        ->take_last()
+        ->group(group)
+        ->type_name("DURATION");
+  }
+
+  void add_optimizer() {
+    const char* group = "Optimizer";
+    real(group, "--lr", common.lr, "learning rate");
+    word(group, "--lr-schedule", common.lr_schedule, {"constant", "cosine"}, "after the warm-up");
+    whole(group, "--warmup-steps", common.warmup_steps, 0, "steps of linear growth from 0 to --lr");
+    real(group, "--weight-decay", common.weight_decay, "decoupled, on tensors of two or more dims");
+    real(group, "--clip-norm", common.clip_norm, "largest global norm of the gradient; 0: off");
+  }
+
+  void add_ranks() {
+    const char* group = "Ranks and machine";
+    word(group, "--strategy", common.strategy, {"mirrored", "fully_sharded", "parameter_server"},
+         "when ranks communicate");
+    word(group, "--backend", common.backend, {"auto", "local", "shm", "gloo", "mpi", "nccl"}, "what carries the bytes");
+    whole(group, "--ranks", common.ranks, 1, "with --backend local: ranks as threads of this process");
+    whole(group, "--lanes", common.lanes, 0,
+          "logical workers: results have the same bits for any number of ranks and one number of lanes; 0: as many as "
+          "ranks");
+    word(group, "--reduce-order", common.reduce_order, {"canonical", "fast"},
+         "canonical: the same bits on every world size");
+    word(group, "--device", common.device, {"auto", "cpu", "cuda"}, "");
+    word(group, "--precision", common.precision, {"f32", "bf16"}, "");
+    whole(group, "--threads", common.threads, 1, "threads of each rank; the bits do not depend on it");
+    real(group, "--timeout", common.timeout_seconds, "deadline of every collective, seconds");
+  }
+
+  void add_checkpoints() {
+    const char* group = "Checkpoints and files";
+    text(group, "--checkpoint-dir", common.checkpoint_dir, "DIR", "where checkpoints are written and found");
+    whole(group, "--save-every", common.save_every, 0,
+          "steps between checkpoints; 0: only at the end or when told to stop");
+    whole(group, "--keep", common.keep, 1, "how many checkpoints are kept");
+    text(group, "--resume", common.resume, "auto|none|PATH",
+         "auto: the newest complete checkpoint of --checkpoint-dir, if any");
+    word(group, "--on-save-error", common.on_save_error, {"stop", "continue"}, "when a checkpoint cannot be written");
+    text(group, "--init", common.init, "FILE", "begin with the parameters of this safetensors file");
+    text(group, "--export", common.export_file, "FILE", "write the whole model at the end, as safetensors");
+  }
+
+  void add_output() {
+    const char* group = "Output";
+    text(group, "--metrics", common.metrics, "FILE", "one JSON object a line and step");
+    word(group, "--progress", common.progress, {"auto", "bar", "log", "off"},
+         "auto: a bar on a terminal, else log lines");
+  }
+
+  // Parsed so that the message can say what is missing, and kept out of --help: it lists what works.
+  void add_later(const LaterOption& later) {
+    CLI::Option* option =
+        later.is_flag ? app.add_flag_function(later.name, [](std::int64_t) {})
+                      : app.add_option_function<std::vector<std::string>>(later.name, [](const auto&) {})->expected(1);
+    option->group("");
+    later_given.emplace_back(option, &later);
+  }
+
+  void check_later() const {
+    for (const auto& [option, later] : later_given) {
+      const bool harmless =
+          option->count() > 0 && !later->is_flag &&
+          std::find(later->harmless.begin(), later->harmless.end(), option->results().back()) != later->harmless.end();
+      if (option->count() > 0 && !harmless) {
+        fail_usage("{}: not built in this version ({}); leave it out", later->name, later->needs);
+      }
+    }
+  }
+
+  CLI::App app;
+  ProgramOptions& common;
+  std::vector<std::pair<CLI::Option*, const LaterOption*>> later_given;
+};
+
+OptionParser::OptionParser(std::string_view program, std::string_view purpose, ProgramOptions& common)
+    : impl_(std::make_unique<Impl>(program, purpose, common)) {}
+OptionParser::~OptionParser() = default;
+
+void OptionParser::add(std::string_view name, std::int64_t& target, std::string_view help, std::int64_t least) {
+  impl_->whole("This program", std::string(name).c_str(), target, least, std::string(help).c_str());
+}
+void OptionParser::add(std::string_view name, double& target, std::string_view help) {
+  impl_->real("This program", std::string(name).c_str(), target, std::string(help).c_str());
+}
+void OptionParser::add(std::string_view name, std::string& target, std::string_view help,
+                       std::vector<std::string> choices) {
+  CLI::Option* option =
+      impl_->text("This program", std::string(name).c_str(), target, "TEXT", std::string(help).c_str());
+  if (!choices.empty()) {
+    choice(option, choices);
+  }
+}
+void OptionParser::set_examples(std::string_view text) { impl_->app.footer(std::string(text)); }
+
+bool OptionParser::parse(int argc, const char* const* argv) {
+  CLI::App& app = impl_->app;
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    std::fputs(app.help().c_str(), stdout);
+    return false;
+  } catch (const CLI::CallForVersion& version) {
+    std::puts(version.what());
+    return false;
+  } catch (const CLI::ExtrasError&) {
+    // Raised for the command line and for a --config file; in both the first unknown word is what matters.
+    std::vector<std::string> extras = app.remaining();
+    const std::string unknown = extras.empty() ? std::string("an unknown word") : extras.front();
+    std::vector<std::string> known;
+    for (const CLI::Option* option : app.get_options([](CLI::Option* o) { return !o->get_group().empty(); })) {
+      known.push_back(option->get_name());
+    }
+    fail_usage("unknown option '{}'{}; see {} --help", unknown, did_you_mean(unknown, known), app.get_name());
+  } catch (const CLI::ConfigError& error) {
+    fail_usage("--config {}: {} (an unknown word?); see {} --help", app.get_config_ptr()->as<std::string>(),
+               error.what(), app.get_name());
+  } catch (const CLI::ParseError& error) {
+    fail_usage("{}; see {} --help", error.what(), app.get_name());
+  }
+  // A program's default length gives way to the one that was asked for.
+  if (app.count("--epochs") > 0) {
+    impl_->common.steps.reset();
+  } else if (app.count("--steps") > 0) {
+    impl_->common.epochs.reset();
+  }
+  impl_->check_later();
+  check_options(impl_->common);
+  return true;
+}
+
+}  // namespace trireme::training

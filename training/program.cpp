@@ -1,0 +1,99 @@
+#include "trireme/training/program.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <new>
+
+#include "trireme/cluster/worker_status.h"
+#include "trireme/comm/environment.h"
+#include "trireme/core/base/parallel.h"
+
+namespace trireme::training {
+namespace {
+
+int number_from_environment(const char* name, int otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::atoi(text);
+}
+
+bool launched() { return number_from_environment("WORLD_SIZE", 1) > 1; }
+int launched_rank() { return launched() ? number_from_environment("RANK", 0) : -1; }
+
+std::string host_name() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown host";
+}
+
+int complain(std::string_view message, ErrorKind kind, bool because_of_peer, cluster::WorkerStatus& status) {
+  const int rank = launched_rank();
+  if (kind == ErrorKind::failure || rank <= 0) {
+    std::fprintf(stderr, "%s\n", error_line(message, kind == ErrorKind::usage ? -1 : rank, host_name()).c_str());
+  }
+  if (kind == ErrorKind::usage) {
+    return kExitUsage;
+  }
+  status.report_error(message, because_of_peer);
+  return kExitError;
+}
+
+int run_ranks(const ProgramOptions& options, const std::function<int(Session&)>& body,
+              const cluster::WorkerStatus& status) {
+  const comm::EnvironmentOptions environment{
+      .backend = options.backend,
+      .timeout = std::chrono::milliseconds(static_cast<std::int64_t>(std::max(1.0, options.timeout_seconds * 1e3)))};
+  std::atomic<int> code{kExitDone};
+  const auto run_rank = [&](comm::World world) {
+    check_batch_split(options, world.size(), world.default_lanes());
+    set_num_threads(static_cast<int>(options.threads));
+    // Threads share the process's one line to the launcher; rank 0 speaks.
+    Session session(world, options, world.rank() == 0 || launched() ? status : cluster::WorkerStatus(-1));
+    const int mine = body(session);
+    if (world.rank() == 0) {
+      code = mine;
+    }
+  };
+  if (options.backend == "local") {
+    // Checked before there are ranks, so that the message does not come from the middle of them.
+    check_batch_split(options, options.ranks, options.ranks);
+    comm::run_local(static_cast<int>(options.ranks), run_rank, environment);
+  } else {
+    run_rank(comm::from_environment(environment));
+  }
+  return code;
+}
+
+}  // namespace
+
+std::string error_line(std::string_view message, int rank, std::string_view host) {
+  std::string line =
+      rank < 0 ? fmt::format("error: {}", message) : fmt::format("error: rank {} on {}: {}", rank, host, message);
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  return line;
+}
+
+int run_program(int argc, const char* const* argv, OptionParser& parser, ProgramOptions& options,
+                const std::function<int(Session&)>& body) noexcept {
+  cluster::WorkerStatus status = cluster::WorkerStatus::from_environment();
+  try {
+    return parser.parse(argc, argv) ? run_ranks(options, body, status) : kExitDone;
+  } catch (const comm::CommError& error) {
+    return complain(error.what(), error.kind(), true, status);
+  } catch (const Error& error) {
+    return complain(error.what(), error.kind(), false, status);
+  } catch (const std::bad_alloc&) {
+    return complain("out of memory; use a smaller model or batch, or more --accumulate", ErrorKind::failure, false,
+                    status);
+  } catch (const std::exception& error) {
+    return complain(error.what(), ErrorKind::failure, false, status);
+  } catch (...) {
+    return complain("an exception of an unknown type", ErrorKind::failure, false, status);
+  }
+}
+
+}  // namespace trireme::training

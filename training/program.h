@@ -1,0 +1,68 @@
+// The frame of a training program: options in, a world of ranks, one clear line for every error, an exit code.
+//
+//   int main(int argc, char** argv) {
+//     training::ProgramOptions options{.global_batch = 12};
+//     training::OptionParser parser("train_gpt", "Trains a GPT on text.", options);
+//     return training::run_program(argc, argv, parser, options, [&](training::Session& session) { ... return 0; });
+//   }
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "trireme/cluster/worker_status.h"
+#include "trireme/comm/communicator.h"
+#include "trireme/core/data/loader.h"
+#include "trireme/strategies/strategy.h"
+#include "trireme/training/option_parser.h"
+#include "trireme/training/program_options.h"
+#include "trireme/training/trainer_options.h"
+
+namespace trireme::training {
+
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitError = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitRequeue = 75;  // saved, and wants to be started again
+
+// What one rank's run of the program is given.
+class Session {
+ public:
+  Session(comm::World world, const ProgramOptions& options, cluster::WorkerStatus status)
+      : world_(std::move(world)), options_(options), status_(std::move(status)) {}
+
+  const comm::World& world() const { return world_; }
+  const ProgramOptions& options() const { return options_; }
+  std::int64_t lanes() const { return options_.lanes_or(world_.default_lanes()); }
+
+  // The strategy that --strategy names, with the options that belong to it. prepare() is the caller's, or the
+  // Trainer's.
+  std::unique_ptr<strategies::Strategy> make_strategy() const;
+  // How batches are cut and ordered, and everything that a Trainer is told by the common options. `unit` is what the
+  // loss counts: "tokens", "examples".
+  data::LoaderOptions loader_options() const;
+  TrainerOptions trainer_options(std::string_view unit) const;
+  // Tells the person how the run ended, params_hash included, and returns the program's exit code.
+  int exit_code(const FitResult& result) const;
+  // Text for the person who started the program: once on stdout, whatever the number of ranks.
+  void print(std::string_view text) const;
+
+ private:
+  comm::World world_;
+  const ProgramOptions& options_;
+  cluster::WorkerStatus status_;
+};
+
+// Parses, starts the ranks that the options and the environment name (processes that a launcher started, or threads
+// with
+// --backend local), and runs `body` on each. Returns the exit code: rank 0's body's, or after an error 1 or 2 (usage).
+// An error is one line on stderr: "error: [rank 1 on HOST:] message"; a usage error, which all ranks meet, only on rank
+// 0. Never raises, never aborts.
+int run_program(int argc, const char* const* argv, OptionParser& parser, ProgramOptions& options,
+                const std::function<int(Session&)>& body) noexcept;
+
+// The line without its newline, for errors of every kind. `rank` < 0: none to name.
+std::string error_line(std::string_view message, int rank, std::string_view host);
+
+}  // namespace trireme::training

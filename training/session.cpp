@@ -1,0 +1,67 @@
+// Session of program.h: from option values to the objects of a run.
+#include <cstdio>
+
+#include "trireme/strategies/mirrored/mirrored.h"
+#include "trireme/training/program.h"
+
+namespace trireme::training {
+
+std::unique_ptr<strategies::Strategy> Session::make_strategy() const {
+  auto strategy = std::make_unique<strategies::Mirrored>(world_, strategies::MirroredOptions{.seed = options_.seed});
+  strategy->clip_grad_norm(options_.clip_norm);
+  return strategy;
+}
+
+data::LoaderOptions Session::loader_options() const {
+  return {.batch_size = options_.global_batch,
+          .lanes = lanes(),
+          .accumulate = options_.accumulate,
+          .order = options_.order == "sequential" ? data::Order::sequential : data::Order::shuffled,
+          .seed = options_.seed};
+}
+
+TrainerOptions Session::trainer_options(std::string_view unit) const {
+  const optim::Schedule schedule{
+      .kind = options_.lr_schedule == "cosine" ? optim::Schedule::Kind::cosine : optim::Schedule::Kind::constant,
+      .peak = options_.lr,
+      .warmup_steps = options_.warmup_steps,
+      .total_steps = 0};
+  return {.steps = options_.steps,
+          .epochs = options_.epochs.value_or(1),
+          .schedule = schedule,
+          .checkpoints = {.directory = options_.checkpoint_dir,
+                          .save_every = options_.save_every,
+                          .keep = options_.keep,
+                          .resume = options_.resume,
+                          .stop_on_error = options_.on_save_error == "stop"},
+          .init_file = options_.init,
+          .export_file = options_.export_file,
+          .metrics_file = options_.metrics,
+          .progress = progress_mode_from_name(options_.progress),
+          .unit = unit,
+          .time_limit = options_.time_limit,
+          .status = status_};
+}
+
+int Session::exit_code(const FitResult& result) const {
+  print(fmt::format("params_hash {}", result.params_hash));
+  const bool asked = result.reason == StopReason::signal || result.reason == StopReason::time_limit;
+  if (!asked) {
+    return kExitDone;
+  }
+  if (result.saved) {
+    return kExitRequeue;
+  }
+  // Without --checkpoint-dir a time limit is just another way to say how long to train; a signal is an end before that.
+  return result.reason == StopReason::time_limit && options_.checkpoint_dir.empty() ? kExitDone : kExitError;
+}
+
+void Session::print(std::string_view text) const {
+  if (world_.rank() == 0) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fputc('\n', stdout);
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace trireme::training
