@@ -29,7 +29,7 @@ void add(T* __restrict target, const T* __restrict source, std::int64_t begin, s
 void accumulate(const Array& target, const Array& source) {
   require(target.shape() == source.shape() && target.dtype() == source.dtype() && target.is_contiguous() &&
               source.is_contiguous(),
-          "accumulate: {} given, contiguous {} expected", describe(source), describe(target));
+          "accumulate: {} given, contiguous {} expected", source, target);
   if (target.count() == 0) {
     return;
   }
