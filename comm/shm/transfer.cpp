@@ -63,10 +63,8 @@ Cut cut_for(const Operation& op, int size, std::size_t buffer_bytes) {
   const std::size_t room = buffer_bytes / static_cast<std::size_t>(row.cells);
   const std::size_t lines = room / kLine * kLine;
   const auto cell = static_cast<std::int64_t>((lines > 0 ? lines : room) / element);
-  if (cell <= 0) [[unlikely]] {
-    fail("{}: {} cells do not fit in an exchange buffer of {} bytes; use fewer ranks a host", describe(op), row.cells,
-         buffer_bytes);
-  }
+  require(cell > 0, "{}: {} cells do not fit in an exchange buffer of {} bytes; use fewer ranks a host", describe(op),
+          row.cells, buffer_bytes);
   return {cell, std::max<std::int64_t>(1, (row.elements + cell - 1) / cell)};
 }
 
