@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kPollFirst{1};
 constexpr std::chrono::milliseconds kPollMax{50};
-constexpr std::size_t kWriteBytes = std::size_t{8} << 20;  // enough for full speed, few enough to stop early on errors
+constexpr std::uint64_t kWriteBytes = std::uint64_t{8}
+                                      << 20;  // enough for full speed, few enough to stop early on errors
 
 std::string staging_path(const SaveContext& context, std::int64_t step) {
   return join_path(context.directory, staging_name(step, context.run_id));
@@ -112,21 +113,21 @@ std::string recycled_path(const SaveContext& context) {
   return join_path(context.directory, recycled_name(context.run_id));
 }
 
-void store_shard(const SaveContext& context, std::int64_t step, std::span<const std::byte> bytes,
-                 const FileRecord& record) {
+void store_shard(const SaveContext& context, std::int64_t step, Snapshot& snapshot) {
   const std::string staging = staging_path(context, step);
   context.files.make_directory(staging);
-  const std::string path = join_path(staging, record.name);
-  const std::unique_ptr<File> file = open_shard(context, path);
-  if (file->size() != bytes.size()) {
-    file->resize(bytes.size());
-    file->reserve(bytes.size());
+  const std::unique_ptr<File> file = open_shard(context, join_path(staging, shard_name(context.rank)));
+  const std::uint64_t bytes = snapshot.file_bytes();
+  if (file->size() != bytes) {
+    file->resize(bytes);
+    file->reserve(bytes);
   }
-  for (std::size_t at = 0; at < bytes.size(); at += kWriteBytes) {
-    file->write(at, bytes.subspan(at, std::min(kWriteBytes, bytes.size() - at)));
+  for (std::uint64_t at = 0; at < bytes; at += kWriteBytes) {
+    const std::uint64_t end = std::min(bytes, at + kWriteBytes);
+    file->write(at, snapshot.wait_for(end).subspan(at));
   }
   file->sync();
-  write_record(context, step, {record, ""});
+  write_record(context, step, {snapshot.record(), ""});
 }
 
 void store_failure(const SaveContext& context, std::int64_t step, const std::string& reason) noexcept {

@@ -3,12 +3,11 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 
 #include "trireme/checkpoint/manifest.h"
+#include "trireme/checkpoint/snapshot.h"
 #include "trireme/core/base/clock.h"
 #include "trireme/core/base/filesystem.h"
 
@@ -28,9 +27,9 @@ struct SaveContext {
 // Where files of deleted checkpoints wait to be overwritten.
 std::string recycled_path(const SaveContext& context);
 
-// Stores the shard in the staging directory: bytes, sync, then the record, which appears at once or not at all.
-void store_shard(const SaveContext& context, std::int64_t step, std::span<const std::byte> bytes,
-                 const FileRecord& record);
+// Stores the shard in the staging directory: bytes, sync, then the record, which appears at once or not at all. Follows
+// a snapshot that may still be under way.
+void store_shard(const SaveContext& context, std::int64_t step, Snapshot& snapshot);
 // Tells the committer that this rank's shard will not come. Best effort.
 void store_failure(const SaveContext& context, std::int64_t step, const std::string& reason) noexcept;
 

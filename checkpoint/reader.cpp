@@ -145,10 +145,10 @@ void Reader::load_rows(const SavedTensor& saved, const sharding::StateTensor& wa
     }
     const SafetensorsFile& shard = *shards_[slice.file];
     const auto skipped = static_cast<std::uint64_t>(begin - slice.row_begin);
-    const std::uint64_t bytes = static_cast<std::uint64_t>(end - begin) * row_bytes;
-    checksums_[slice.file]->verify(shard.header().data_begin + slice.entry->begin + skipped * row_bytes, bytes);
-    const auto offset = static_cast<std::uint64_t>(begin - wanted.row_begin) * row_bytes;
-    shard.read_rows(*slice.entry, begin - slice.row_begin, end - begin, {target.bytes_data() + offset, bytes});
+    const auto offset = static_cast<std::uint64_t>(begin - wanted.row_begin);
+    checksums_[slice.file]->read(
+        shard.header().data_begin + slice.entry->begin + skipped * row_bytes,
+        {target.bytes_data() + offset * row_bytes, static_cast<std::uint64_t>(end - begin) * row_bytes});
   }
   if (!wanted.rows.is_contiguous()) {
     wanted.rows.copy_from(target);

@@ -58,7 +58,7 @@ class Reader {
 
   // Writes the saved values into `wanted[i].rows`, in place. What is saved and not wanted is left aside. Raises Error
   // naming the tensor if it is missing, or was saved with another shape or dtype; all are compared before any is
-  // written.
+  // written. A checksum that fails only now (Verify::when_loaded) leaves some of `wanted` overwritten.
   void load(std::span<const sharding::StateTensor> wanted);
 
  private:

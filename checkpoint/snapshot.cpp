@@ -2,97 +2,115 @@
 
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 
-#include "trireme/checkpoint/block_hasher.h"
 #include "trireme/checkpoint/layout.h"
 #include "trireme/checkpoint/placement.h"
 #include "trireme/checkpoint/safetensors.h"
 #include "trireme/checkpoint/sharding_info.h"
+#include "trireme/core/base/error.h"
 
 namespace trireme::checkpoint {
 namespace {
 
 // Copied, then hashed while it is still in the cache.
 constexpr std::size_t kPieceBytes = std::size_t{128} << 10;
+// How often the follower is told.
+constexpr std::uint64_t kTellBytes = std::uint64_t{8} << 20;
 // The data of a shard begin on a page, which mapping and direct I/O want.
 constexpr std::uint64_t kShardAlignment = 4096;
 
-struct Part {
-  const sharding::StateTensor* tensor = nullptr;
-  RowRange rows;
-};
-
-Shape part_shape(const Part& part) {
-  Shape shape = part.tensor->global_shape;
+Shape with_rows(Shape shape, std::int64_t rows) {
   if (shape.dims() > 0) {
-    shape[0] = part.rows.rows;
+    shape[0] = rows;
   }
   return shape;
 }
 
-// The part as one dense block: a view of the tensor, or a copy if the tensor is strided.
-Array part_values(const Part& part) {
-  const Array& rows = part.tensor->rows;
-  if (rows.dims() == 0) {
-    return rows;
-  }
-  return rows.narrow(0, part.rows.begin - part.tensor->row_begin, part.rows.rows).contiguous();
+// Rows as one dense block: a view of the tensor, or a copy if the tensor is strided.
+Array dense_rows(const Array& tensor, std::int64_t row, std::int64_t rows) {
+  return tensor.dims() == 0 ? tensor : tensor.narrow(0, row, rows).contiguous();
 }
 
-void copy_and_hash(std::span<const std::byte> from, std::byte* to, BlockHasher& hasher) {
-  for (std::size_t at = 0; at < from.size(); at += kPieceBytes) {
-    const std::size_t bytes = std::min(kPieceBytes, from.size() - at);
-    std::memcpy(to + at, from.data() + at, bytes);
-    hasher.update({to + at, bytes});
-  }
-}
+}  // namespace
 
-std::vector<Part> parts_of_rank(std::span<const sharding::StateTensor> tensors, int rank, int world_size) {
+void Snapshot::plan(std::span<const sharding::StateTensor> tensors, std::int64_t step, int rank, int world_size) {
   std::vector<Part> parts;
-  for (const sharding::StateTensor& tensor : tensors) {
-    require_valid(tensor);
-    if (saves_entry(tensor, rank, world_size)) {
-      parts.push_back({&tensor, rows_to_save(tensor, rank, world_size)});
-    }
-  }
-  return parts;
-}
-
-PlannedFile plan_file(const std::vector<Part>& parts, std::int64_t step, int rank, int world_size) {
   std::vector<TensorToWrite> entries;
   std::vector<SavedOffset> offsets;
-  for (const Part& part : parts) {
-    entries.push_back({part.tensor->name, part.tensor->rows.dtype(), part_shape(part)});
-    offsets.push_back({part.tensor->name, part.rows.begin, part.tensor->global_shape.dims()});
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const sharding::StateTensor& tensor = tensors[i];
+    require_valid(tensor);
+    if (!saves_entry(tensor, rank, world_size)) {
+      continue;
+    }
+    const RowRange range = rows_to_save(tensor, rank, world_size);
+    parts.push_back({i, range.begin - tensor.row_begin, range.rows, 0});
+    entries.push_back({tensor.name, tensor.rows.dtype(), with_rows(tensor.global_shape, range.rows)});
+    offsets.push_back({tensor.name, range.begin, tensor.global_shape.dims()});
   }
   Metadata metadata = sharding_metadata(offsets);
   metadata["trireme_step"] = std::to_string(step);
   metadata["trireme_rank"] = std::to_string(rank);
   metadata["trireme_world_size"] = std::to_string(world_size);
-  return plan_safetensors(entries, metadata, kShardAlignment);
+  PlannedFile file = plan_safetensors(entries, metadata, kShardAlignment);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    parts[i].begin = file.begins[i];
+  }
+  std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) { return a.begin < b.begin; });
+  parts_ = std::move(parts);
+  header_ = std::move(file.header);
+  record_ = {shard_name(rank), file.file_bytes, kBlockBytes, {}};
+  set_ready(0, false);
+  if (image_.bytes() < file.file_bytes) {
+    image_ = Array();  // the old one goes before the new one comes
+    image_ = Array::empty({static_cast<std::int64_t>(file.file_bytes)}, DType::u8);
+  }
 }
 
-}  // namespace
-
-void Snapshot::take(std::span<const sharding::StateTensor> tensors, std::int64_t step, int rank, int world_size) {
-  const std::vector<Part> parts = parts_of_rank(tensors, rank, world_size);
-  const PlannedFile plan = plan_file(parts, step, rank, world_size);
-  if (image_.bytes() < plan.file_bytes) {
-    image_ = Array();  // the old one goes before the new one comes
-    image_ = Array::empty({static_cast<std::int64_t>(plan.file_bytes)}, DType::u8);
+void Snapshot::copy(std::span<const sharding::StateTensor> tensors) {
+  try {
+    BlockHasher hasher;
+    copy_and_hash(std::as_bytes(std::span(header_)), 0, hasher);
+    for (const Part& part : parts_) {
+      const Array values = dense_rows(tensors[part.tensor].rows, part.row, part.rows);
+      copy_and_hash({values.bytes_data(), values.bytes()}, part.begin, hasher);
+    }
+    record_.block_hashes = hasher.finish();
+    set_ready(record_.bytes, false);
+  } catch (...) {
+    set_ready(0, true);
+    throw;
   }
-  std::vector<std::size_t> order(parts.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return plan.begins[a] < plan.begins[b]; });
+}
 
-  BlockHasher hasher;
-  copy_and_hash(std::as_bytes(std::span(plan.header)), image_.bytes_data(), hasher);
-  for (const std::size_t i : order) {
-    const Array values = part_values(parts[i]);
-    copy_and_hash({values.bytes_data(), values.bytes()}, image_.bytes_data() + plan.begins[i], hasher);
+void Snapshot::copy_and_hash(std::span<const std::byte> from, std::uint64_t begin, BlockHasher& hasher) {
+  std::byte* to = image_.bytes_data() + begin;
+  for (std::size_t at = 0; at < from.size(); at += kPieceBytes) {
+    const std::size_t bytes = std::min(kPieceBytes, from.size() - at);
+    std::memcpy(to + at, from.data() + at, bytes);
+    hasher.update({to + at, bytes});
+    const std::uint64_t done = begin + at + bytes;
+    if (done / kTellBytes != (done - bytes) / kTellBytes && done < record_.bytes) {  // the end waits for the record
+      set_ready(done, false);
+    }
   }
-  record_ = {shard_name(rank), plan.file_bytes, kBlockBytes, hasher.finish()};
+}
+
+void Snapshot::set_ready(std::uint64_t bytes, bool failed) {
+  {
+    const std::scoped_lock lock(mutex_);
+    ready_ = bytes;
+    failed_ = failed;
+  }
+  advanced_.notify_all();
+}
+
+std::span<const std::byte> Snapshot::wait_for(std::uint64_t bytes) {
+  std::unique_lock lock(mutex_);
+  // Needs no deadline: the thread that copies either goes on or reports its failure.
+  advanced_.wait(lock, [&] { return failed_ || ready_ >= bytes; });
+  require(!failed_, "checkpoint: the state could not be copied; see the error of the step");
+  return {image_.bytes_data(), bytes};
 }
 
 }  // namespace trireme::checkpoint

@@ -85,8 +85,8 @@ void Writer::Impl::prepare_directory() {
   clean_directory(files, options.directory, options.run_id);
   const Survey found = survey(files, options.directory);
   // Without its number, an older checkpoint could later pass for newer than those that this run saves.
-  require(found.unread.empty(), "checkpoint directory {}: {}. Try again, or move that checkpoint away", options.directory,
-          found.unread.empty() ? "" : found.unread.front());
+  require(found.unread.empty(), "checkpoint directory {}: {}. Try again, or move that checkpoint away",
+          options.directory, found.unread.empty() ? "" : found.unread.front());
   for (const Candidate& candidate : found.readable) {
     kept.push_back({candidate.path, candidate.manifest.sequence});
     sequence = std::max(sequence, candidate.manifest.sequence);
@@ -96,7 +96,7 @@ void Writer::Impl::prepare_directory() {
 void Writer::Impl::write(const sharding::TrainingPosition& position) {
   const Clock::TimePoint start = context.clock.now();
   try {
-    store_shard(context, position.step, snapshot.bytes(), snapshot.record());
+    store_shard(context, position.step, snapshot);
   } catch (const Error& error) {
     if (context.rank != 0) {
       store_failure(context, position.step, error.what());
@@ -168,11 +168,18 @@ void Writer::save(const sharding::TrainingPosition& position, std::span<const sh
   if (impl.safe_step == position.step) {
     return;
   }
-  impl.snapshot.take(tensors, position.step, impl.options.rank, impl.options.world_size);
-  impl.background.start([&impl, position] { impl.write(position); });
+  impl.snapshot.plan(tensors, position.step, impl.options.rank, impl.options.world_size);
+  const auto write = [&impl, position] { impl.write(position); };
+  if (impl.options.background) {  // the thread follows close behind the copy
+    impl.background.start(write);
+    impl.snapshot.copy(tensors);
+  } else {
+    impl.snapshot.copy(tensors);
+    impl.background.start(write);
+  }
   SaveStatistics& statistics = impl.statistics;
   ++statistics.saves;
-  statistics.bytes = impl.snapshot.record().bytes;
+  statistics.bytes = impl.snapshot.file_bytes();
   statistics.stall = std::chrono::steady_clock::now() - start;
   statistics.stall_total += statistics.stall;
   if (!impl.options.background) {

@@ -5,9 +5,9 @@
 // be shared by all ranks. What is written when, and what is written last: docs/checkpoint_format.md.
 //
 // save() copies the rank's part into memory that the writer keeps (one part's size, reused), and returns; a background
-// thread writes it. If the one before is still being written, save() waits for it: memory stays fixed. A failure in the
-// background is raised by the next poll(), save() or wait(), once, with the step that is safe on the disk; after it the
-// writer can be used further (a later save may succeed), or dropped.
+// thread, close behind, writes it. If the one before is still being written, save() waits for it: memory stays fixed. A
+// failure in the background is raised by the next poll(), save() or wait(), once, with the step that is safe on the
+// disk; after it the writer can be used further (a later save may succeed), or dropped.
 #pragma once
 
 #include <chrono>

@@ -20,16 +20,17 @@ std::string hex(std::span<const std::byte> bytes) {
 }
 
 // Rank 1 of 2 saves its share of w [3, 2] = 1..6 after step 7.
-Snapshot example() {
+void take_example(Snapshot& snapshot) {
   const Array w = Array::from(std::vector<float>{1, 2, 3, 4, 5, 6}, {3, 2});
-  Snapshot snapshot;
-  snapshot.take(std::vector<StateTensor>{{"model.w", {3, 2}, 0, w}}, 7, 1, 2);
-  return snapshot;
+  const std::vector<StateTensor> state = {{"model.w", {3, 2}, 0, w}};
+  snapshot.plan(state, 7, 1, 2);
+  snapshot.copy(state);
 }
 
 TEST(Format, AShardIsAsDocumented) {
-  const Snapshot snapshot = example();
-  const std::span<const std::byte> bytes = snapshot.bytes();
+  Snapshot snapshot;
+  take_example(snapshot);
+  const std::span<const std::byte> bytes = snapshot.wait_for(snapshot.file_bytes());
   ASSERT_EQ(bytes.size(), 4104u);
   EXPECT_EQ(hex(bytes.first(8)), "f80f000000000000");
   std::string json(reinterpret_cast<const char*>(bytes.data()) + 8, 4088);
