@@ -40,17 +40,25 @@ Survey survey(FileSystem& files, const std::string& directory) {
       continue;
     }
     const std::string path = join_path(directory, name);
-    const std::optional<FileStatus> there = files.status(path);
-    if (!there || !there->is_directory) {
-      continue;
-    }
     const std::string manifest = join_path(path, kManifestName);
+    std::vector<std::byte> bytes;
     try {
+      const std::optional<FileStatus> there = files.status(path);
+      if (!there || !there->is_directory) {
+        continue;
+      }
       if (!files.status(manifest)) {
         result.unusable.push_back(path + ": no manifest (it was being deleted, or something else put it there)");
         continue;
       }
-      result.readable.push_back({path, decode_manifest(read_file(files, manifest, kMessageBytesMax), manifest)});
+      bytes = read_file(files, manifest, kMessageBytesMax);
+    } catch (const Error& error) {
+      result.unusable.push_back(error.what());
+      result.unread.push_back(error.what());
+      continue;
+    }
+    try {
+      result.readable.push_back({path, decode_manifest(bytes, manifest)});
     } catch (const Error& error) {
       result.unusable.push_back(error.what());
     }

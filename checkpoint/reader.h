@@ -32,6 +32,7 @@ struct Candidate {
 struct Survey {
   std::vector<Candidate> readable;    // newest first; their files are not checked yet
   std::vector<std::string> unusable;  // why each of the others is none, as sentences
+  std::vector<std::string> unread;    // those among them that the disk did not give (they may be good)
 };
 // Looks at every step's directory in `directory`. Foreign names and unfinished saves are passed over in silence.
 Survey survey(FileSystem& files, const std::string& directory);

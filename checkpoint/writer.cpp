@@ -83,7 +83,11 @@ void Writer::Impl::prepare_directory() {
   FileSystem& files = context.files;
   lock = lock_directory(files, context.clock, options);
   clean_directory(files, options.directory, options.run_id);
-  for (const Candidate& candidate : survey(files, options.directory).readable) {
+  const Survey found = survey(files, options.directory);
+  // Without its number, an older checkpoint could later pass for newer than those that this run saves.
+  require(found.unread.empty(), "checkpoint directory {}: {}. Try again, or move that checkpoint away", options.directory,
+          found.unread.empty() ? "" : found.unread.front());
+  for (const Candidate& candidate : found.readable) {
     kept.push_back({candidate.path, candidate.manifest.sequence});
     sequence = std::max(sequence, candidate.manifest.sequence);
   }

@@ -7,6 +7,7 @@
 
 #include "trireme/core/base/error.h"
 #include "trireme/launcher/bench.h"
+#include "trireme/launcher/ckpt.h"
 #include "trireme/launcher/doctor.h"
 #include "trireme/launcher/run_job.h"
 
@@ -26,8 +27,7 @@ constexpr std::array<Command, 7> kCommands = {{
     {"run", "start a program on N ranks, restart it after failures, leave nothing behind", run_job},
     {"bench", "measure this machine: arithmetic, memory, waiting, disk", run_bench},
     {"doctor", "what this machine and this build can do, and what to change", run_doctor},
-    {"ckpt", "list, verify, compare, merge and convert checkpoints", nullptr,
-     "a training program verifies a checkpoint when it resumes from it"},
+    {"ckpt", "list, verify and prune checkpoints", run_ckpt},
     {"plan", "memory and traffic of a job before it starts", nullptr,
      "start the program with --steps 1 and read peak_rss_bytes from --metrics"},
     {"status", "what a running job does", nullptr, "give the job --log-dir or --metrics and read those files"},

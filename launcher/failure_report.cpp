@@ -29,7 +29,10 @@ std::string way_of_ending(const RankOutcome& rank) {
   if (rank.counted_as_dead) {
     return "stopped by SIGSTOP while others ran, counted as dead and killed";
   }
-  return rank.ended_by_us ? std::string("stopped by the launcher") : cluster::describe(rank.end);
+  if (rank.ended_by_us) {
+    return "stopped by the launcher";
+  }
+  return cluster::describe(rank.end) + (rank.because_of_peer ? " because it missed a peer" : "");
 }
 
 // One line for all other ranks that ended the same way.

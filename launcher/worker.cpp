@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -59,7 +60,10 @@ Worker::Worker(const WorkerRequest& request) {
 Worker::~Worker() {
   if (running_) {
     signal_group(SIGKILL);
-    ::waitpid(child_.pid, nullptr, 0);
+    pollfd ended{child_.pidfd.get(), POLLIN, 0};
+    constexpr int kPatienceMs = 1000;  // a process that hangs in the kernel must not hold the launcher
+    ::poll(&ended, 1, kPatienceMs);
+    ::waitpid(child_.pid, nullptr, WNOHANG);
   }
 }
 

@@ -8,8 +8,3 @@ fail() {
   say "$(basename "$0"): $*"
   exit 1
 }
-
-# Compiled objects are found again by a clone elsewhere: ccache sees paths relative to the tree.
-export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$root}
-export CCACHE_NOHASHDIR=${CCACHE_NOHASHDIR:-1}
-export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros,include_file_mtime,include_file_ctime}

@@ -1,8 +1,9 @@
 // How a global batch is cut into the leaves of the lane tree: pure arithmetic that Loader and strategies share.
 //
-// A step has lanes * accumulate leaves; leaf = lane * accumulate + micro-batch, so a lane's micro-batches are neighbours.
-// A full batch gives every leaf the same number of items. A short one (an epoch's last) gives its items to the lanes as
-// evenly as possible, first lanes first, and a lane's items to its micro-batches likewise; leaves without items are absent.
+// A step has lanes * accumulate leaves; leaf = lane * accumulate + micro-batch, so a lane's micro-batches are
+// neighbours. A full batch gives every leaf the same number of items. A short one (an epoch's last) gives its items to
+// the lanes as evenly as possible, first lanes first, and a lane's items to its micro-batches likewise; leaves without
+// items are absent.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,8 @@
 
 namespace trireme {
 
-// The place of a process among its peers, as plain data; core knows nothing else of ranks. A communicator converts to it.
+// The place of a process among its peers, as plain data; core knows nothing else of ranks. A communicator converts to
+// it.
 struct RankLayout {
   int rank = 0;
   int size = 1;

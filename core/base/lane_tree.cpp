@@ -59,8 +59,8 @@ std::vector<Subtree> maximal_subtrees(Subtree range, std::int64_t leaves) {
 
 Subtree lanes_of_rank(std::int64_t lanes, int world_size, int rank) {
   require_usage(lanes >= world_size,
-                "{} lanes given for {} ranks; every rank needs a lane: pass --lanes {} or more, or start fewer ranks", lanes,
-                world_size, world_size);
+                "{} lanes given for {} ranks; every rank needs a lane: pass --lanes {} or more, or start fewer ranks",
+                lanes, world_size, world_size);
   const std::int64_t base = lanes / world_size;
   const std::int64_t extra = lanes % world_size;
   const std::int64_t begin = rank * base + (rank < extra ? rank : extra);
@@ -74,7 +74,8 @@ std::vector<Addition> reduction_plan(const std::vector<Subtree>& parts, std::int
   }
   std::size_t next = 0;
   reduce({0, leaves}, parts, next, plan);
-  require(next == parts.size(), "reduction_plan: part [{}, {}) lies outside the tree over {} leaves, or is out of order",
+  require(next == parts.size(),
+          "reduction_plan: part [{}, {}) lies outside the tree over {} leaves, or is out of order",
           parts[next < parts.size() ? next : 0].begin, parts[next < parts.size() ? next : 0].end, leaves);
   return plan;
 }

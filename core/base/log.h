@@ -1,4 +1,5 @@
-// Log lines on stderr: "trireme [rank 1] info: text". Library code logs what a user must know and never prints otherwise.
+// Log lines on stderr: "trireme [rank 1] info: text". Library code logs what a user must know and never prints
+// otherwise.
 #pragma once
 
 #include <fmt/core.h>

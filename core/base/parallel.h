@@ -28,8 +28,8 @@ class TileFunction {
 };
 
 // Calls f(begin, end) for [0, tile), [tile, 2 tile), ... up to count, on the calling thread and its helpers; returns
-// when all are done. Which thread runs which tile is not fixed. An exception of a tile is rethrown here after the others
-// ended. Nested calls run inline. Blocks; allocates nothing.
+// when all are done. Which thread runs which tile is not fixed. An exception of a tile is rethrown here after the
+// others ended. Nested calls run inline. Blocks; allocates nothing.
 void parallel_for(std::int64_t count, std::int64_t tile, TileFunction f);
 
 }  // namespace trireme

@@ -22,8 +22,10 @@ using ops::GemmArgs;
 constexpr std::int64_t kDepth = 384;             // of a block in K: the panel of A (8 x 384 f32, 12 KiB) stays in L1
 constexpr std::int64_t kBlockBytes = 600 << 10;  // the packed block of B: stays in L2
 constexpr std::int64_t kRowTile = 64;            // rows of a tile of parallel_for
-constexpr std::int64_t kSkew = 16;        // between packed panels of A, whose distance must not be a multiple of a page
-constexpr std::int64_t kDirectRows = 32;  // with so few rows, packing B would cost more than it brings
+constexpr std::int64_t kSkew = 16;   // between packed panels of A, whose distance must not be a multiple of a page
+constexpr std::int64_t kAhead = 12;  // rows that packing fetches in advance
+constexpr std::int64_t kPackColumns = 192;  // with so many columns, packing a transposed A pays
+constexpr std::int64_t kDirectRows = 32;    // with so few rows, packing B would cost more than it brings
 
 // One step in K and N of the product: C[:, columns] += A[:, depths] B[depths, columns].
 template <class T>
@@ -33,7 +35,7 @@ class Step {
       : args_(args), column_(column), columns_(columns), k_(k), depth_(depth) {
     const std::int64_t stride_bytes = args.lda * static_cast<std::int64_t>(sizeof(T));
     // Rows whose distance is a multiple of a page share one set of the L1 cache and would evict each other.
-    pack_a_ = args.transpose_a || (stride_bytes % 4096 == 0 && args.m >= kRows);
+    pack_a_ = args.m >= kRows && (args.transpose_a ? columns >= kPackColumns : stride_bytes % 4096 == 0);
     pack_b_ = args.transpose_b || args.m > kDirectRows;
   }
 
@@ -70,10 +72,10 @@ class Step {
     for (std::int64_t row = begin; row < end;) {
       const std::int64_t left = end - row;
       const int count = left >= kRows ? kRows : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-      PanelA<T> a{args_.a + row * args_.lda + k_, args_.lda};
+      PanelA<T> a{args_.transpose_a ? args_.a + k_ * args_.lda + row : args_.a + row * args_.lda + k_, args_.lda};
       if (pack_a_) {
         const std::int64_t within = (row - begin) % kRows;
-        a.first = panels + (row - begin) / kRows * panel_stride() + within;
+        a = {panels + (row - begin) / kRows * panel_stride() + within, kRows};
       }
       row_of_blocks(row, count, left > count, a, packed);
       row += count;
@@ -92,15 +94,19 @@ class Step {
       }
       return;
     }
-    for (std::int64_t k = 0; k < depth_; ++k) {  // all panels at once, so that each line of A is read once
-      const T* from = args_.a + (k_ + k) * args_.lda + begin;
-      T* to = out + k * kRows;
-      std::int64_t left = end - begin;
-      for (; left >= kRows; left -= kRows, from += kRows, to += panel_stride()) {
-        pack_rows(d, 1, kRows, kRows, from, 0, to, kRows);
+    const std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(T));
+    const std::int64_t whole = (end - begin) / kRows;
+    const std::int64_t left = (end - begin) % kRows;
+    const T* from = args_.a + k_ * args_.lda + begin;
+    for (std::int64_t k = 0; k < depth_; ++k, from += args_.lda) {  // all panels at once: each line of A is read once
+      for (std::int64_t i = begin; i < end; i += line) {
+        __builtin_prefetch(from + kAhead * args_.lda + (i - begin));
+      }
+      for (std::int64_t i = 0; i < whole; ++i) {
+        pack_rows(d, 1, kRows, kRows, from + i * kRows, 0, out + i * panel_stride() + k * kRows, kRows);
       }
       if (left > 0) {
-        pack_rows(d, 1, left, kRows, from, 0, to, kRows);
+        pack_rows(d, 1, left, kRows, from + whole * kRows, 0, out + whole * panel_stride() + k * kRows, kRows);
       }
     }
   }
@@ -108,20 +114,29 @@ class Step {
   // Fetches one of `parts` parts of the panel of A after `a`, so that its first use does not wait.
   void prefetch_next(PanelA<T> a, int count, std::int64_t part, std::int64_t parts) const {
     const std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(T));
-    const std::int64_t rows = pack_a_ ? 1 : count;
-    const std::int64_t depth = pack_a_ ? depth_ * kRows : depth_;
-    const std::int64_t next = pack_a_ ? panel_stride() : count * args_.lda;
-    const std::int64_t length = (depth / parts + line - 1) / line * line;
-    for (std::int64_t i = 0; i < rows; ++i) {
-      const T* from = a.first + next + i * args_.lda;
-      for (std::int64_t k = part * length; k < std::min(depth, (part + 1) * length); k += line) {
-        __builtin_prefetch(from + k, 0, 3);
+    const std::int64_t length = (depth_ / parts + line - 1) / line * line;
+    const std::int64_t begin = part * length;
+    const std::int64_t end = std::min(depth_, begin + length);
+    if (pack_a_) {
+      for (std::int64_t k = begin * kRows; k < end * kRows; k += line) {
+        __builtin_prefetch(a.first + panel_stride() + k);
+      }
+    } else if (args_.transpose_a) {
+      for (std::int64_t k = begin; k < end; ++k) {
+        __builtin_prefetch(a.first + count + k * a.stride);
+      }
+    } else {
+      for (int i = count; i < 2 * count; ++i) {
+        for (std::int64_t k = begin; k < end; k += line) {
+          __builtin_prefetch(a.first + i * a.stride + k);
+        }
       }
     }
   }
 
   void row_of_blocks(std::int64_t row, int count, bool more, PanelA<T> a, const T* packed) const {
-    const BlockFunction<T> whole = block_function<T>(count, kVectors, pack_a_, false);
+    const bool columns = pack_a_ || args_.transpose_a;
+    const BlockFunction<T> whole = block_function<T>(count, kVectors, columns, false);
     for (std::int64_t panel = 0; panel < panels(); ++panel) {
       const std::int64_t first = panel * panel_columns();
       const std::int64_t width = std::min(panel_columns(), columns_ - first);
@@ -134,7 +149,7 @@ class Step {
                         first_step && args_.bias != nullptr ? args_.bias + column : nullptr,
                         !first_step || args_.accumulate, last};
       const BlockFunction<T> multiply =
-          vectors == kVectors && !partial ? whole : block_function<T>(count, vectors, pack_a_, partial);
+          vectors == kVectors && !partial ? whole : block_function<T>(count, vectors, columns, partial);
       if (more) {
         prefetch_next(a, count, panel, panels());
       }

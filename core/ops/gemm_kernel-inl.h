@@ -22,7 +22,7 @@ inline constexpr int kRows = HWY_TARGET <= HWY_AVX3 ? 8 : 4;
 template <class T>
 struct PanelA {
   const T* first;
-  std::int64_t row_stride;  // unpacked: element (i, k) at first[i * row_stride + k]; packed: at first[k * kRows + i]
+  std::int64_t stride;  // element (i, k) at first[i * stride + k], or at first[k * stride + i] where columns are dense
 };
 
 // What happens to the finished block.
@@ -36,7 +36,7 @@ struct BlockC {
 };
 
 // C block = sum over k of A(i, k) * B(k, j) in the order of k; vectors of B at b + k * b_stride.
-template <int kBlockRows, int kBlockVectors, bool kPacked, bool kPartial, class T>
+template <int kBlockRows, int kBlockVectors, bool kColumns, bool kPartial, class T>
 HWY_NOINLINE void multiply_block(std::int64_t depth, PanelA<T> a, const T* b, std::int64_t b_stride, BlockC<T> c) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
@@ -47,6 +47,7 @@ HWY_NOINLINE void multiply_block(std::int64_t depth, PanelA<T> a, const T* b, st
   for (int i = 0; i < kBlockRows; ++i) {
 #pragma GCC unroll 4
     for (int j = 0; j < kBlockVectors; ++j) {
+      __builtin_prefetch(c.first + i * c.row_stride + j * lanes, 1);  // arrives while the sums are made
       sums[i][j] = hn::Zero(d);
     }
   }
@@ -59,7 +60,7 @@ HWY_NOINLINE void multiply_block(std::int64_t depth, PanelA<T> a, const T* b, st
     }
 #pragma GCC unroll 8
     for (int i = 0; i < kBlockRows; ++i) {
-      const V left = hn::Set(d, kPacked ? a.first[k * kRows + i] : a.first[i * a.row_stride + k]);
+      const V left = hn::Set(d, kColumns ? a.first[k * a.stride + i] : a.first[i * a.stride + k]);
 #pragma GCC unroll 4
       for (int j = 0; j < kBlockVectors; ++j) {
         sums[i][j] = hn::MulAdd(left, row[j], sums[i][j]);
@@ -95,27 +96,34 @@ HWY_NOINLINE void multiply_block(std::int64_t depth, PanelA<T> a, const T* b, st
 template <class T>
 using BlockFunction = void (*)(std::int64_t, PanelA<T>, const T*, std::int64_t, BlockC<T>);
 
+template <int kBlockRows, bool kColumns, bool kPartial, class T>
+HWY_INLINE BlockFunction<T> block_of_vectors(int vectors) {
+  return vectors == 3   ? &multiply_block<kBlockRows, 3, kColumns, kPartial, T>
+         : vectors == 2 ? &multiply_block<kBlockRows, 2, kColumns, kPartial, T>
+                        : &multiply_block<kBlockRows, 1, kColumns, kPartial, T>;
+}
+
 template <int kBlockRows, class T>
-HWY_INLINE BlockFunction<T> block_of_rows(int vectors, bool packed, bool partial) {
-#define TRIREME_BLOCK(V)                                                                                            \
-  (packed                                                                                                           \
-       ? (partial ? &multiply_block<kBlockRows, V, true, true, T> : &multiply_block<kBlockRows, V, true, false, T>) \
-       : (partial ? &multiply_block<kBlockRows, V, false, true, T> : &multiply_block<kBlockRows, V, false, false, T>))
-  return vectors == 3 ? TRIREME_BLOCK(3) : vectors == 2 ? TRIREME_BLOCK(2) : TRIREME_BLOCK(1);
-#undef TRIREME_BLOCK
+HWY_INLINE BlockFunction<T> block_of_rows(int vectors, bool columns, bool partial) {
+  if (columns) {
+    return partial ? block_of_vectors<kBlockRows, true, true, T>(vectors)
+                   : block_of_vectors<kBlockRows, true, false, T>(vectors);
+  }
+  return partial ? block_of_vectors<kBlockRows, false, true, T>(vectors)
+                 : block_of_vectors<kBlockRows, false, false, T>(vectors);
 }
 
 // The kernel for 8, 4, 2 or 1 rows.
 template <class T>
-HWY_INLINE BlockFunction<T> block_function(int rows, int vectors, bool packed, bool partial) {
+HWY_INLINE BlockFunction<T> block_function(int rows, int vectors, bool columns, bool partial) {
   if constexpr (kRows == 8) {
     if (rows == 8) {
-      return block_of_rows<8, T>(vectors, packed, partial);
+      return block_of_rows<8, T>(vectors, columns, partial);
     }
   }
-  return rows == 4   ? block_of_rows<4, T>(vectors, packed, partial)
-         : rows == 2 ? block_of_rows<2, T>(vectors, packed, partial)
-                     : block_of_rows<1, T>(vectors, packed, partial);
+  return rows == 4   ? block_of_rows<4, T>(vectors, columns, partial)
+         : rows == 2 ? block_of_rows<2, T>(vectors, columns, partial)
+                     : block_of_rows<1, T>(vectors, columns, partial);
 }
 
 }  // namespace trireme::HWY_NAMESPACE

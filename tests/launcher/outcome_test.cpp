@@ -151,6 +151,11 @@ TEST(FailureReport, NamesFrozenRanksAndStops) {
               HasSubstr("stopped by SIGTERM; rank 0: killed by SIGTERM"));
 }
 
+TEST(FailureReport, TellsWhoOnlyMissedAPeer) {
+  EXPECT_THAT(failure_report({{missing_a_peer(0, 2), killed(1, SIGKILL)}, 0}, Verdict::failed, {"h", 0, 0}),
+              HasSubstr("others: rank 0: exit code 1 because it missed a peer"));
+}
+
 TEST(FailureReport, ListsOfRanksStayShort) {
   EXPECT_EQ(rank_list({}), "");
   EXPECT_EQ(rank_list({4}), "4");

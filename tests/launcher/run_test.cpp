@@ -240,6 +240,22 @@ TEST(Run, WorkerThatClosesItsStatusSocketCostsNothing) {
   EXPECT_LT(ticks, 15);  // a loop without a pause would use 30
 }
 
+TEST(Run, PauseFromTheTerminalPausesTheWorkersToo) {
+  RunningCommand job(run_words({"--nproc-per-node", "2"}, {kWorker, "steps=200", "ms=5"}));
+  ASSERT_TRUE(wait_until([&] { return job.out().find("[rank 1] step 3") != std::string::npos; }, seconds(10)));
+  job.signal(SIGTSTP);
+  const std::string stat = "/proc/" + std::to_string(job.pid()) + "/stat";
+  ASSERT_TRUE(wait_until([&] { return read_file(stat).find(") T ") != std::string::npos; }, seconds(10)));
+  ::usleep(50'000);  // a worker on another core may finish the instruction it is in
+  const std::string before = job.out();
+  ::usleep(100'000);
+  EXPECT_EQ(job.out(), before);
+  job.signal(SIGCONT);
+  const auto result = job.wait();
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("[rank 1] step 199 of attempt 0"));
+}
+
 TEST(Run, UserSignalsReachTheWorkers) {
   RunningCommand job(
       run_words({}, {"/bin/sh", "-c",
@@ -391,8 +407,11 @@ struct InjectCase {
 class Inject : public ::testing::TestWithParam<InjectCase> {};
 
 TEST_P(Inject, StrikesExactlyAsTheStepBegins) {
+  // In a sanitizer build the runtime would catch SIGSEGV and turn it into an exit code.
+  const std::map<std::string, std::string> plain_signals = {{"ASAN_OPTIONS", "handle_segv=0"},
+                                                            {"TSAN_OPTIONS", "handle_segv=0"}};
   const auto result = run({"--nproc-per-node", "2", "--max-restarts", "0", "--inject", GetParam().fault},
-                          {kWorker, "steps=30", "ms=2"});
+                          {kWorker, "steps=30", "ms=2"}, plain_signals);
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.err, HasSubstr(std::string("rehearsing ") + GetParam().fault));
   EXPECT_THAT(result.err, HasSubstr(GetParam().expected));

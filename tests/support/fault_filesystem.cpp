@@ -2,98 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <random>
-#include <stdexcept>
+
+#include "tests/support/fault_file.h"
 
 namespace trireme::test {
-
-class FaultFile final : public File {
- public:
-  FaultFile(const std::string& path, FaultFileSystem& system, int id) : File(path), system_(system), id_(id) {}
-
- protected:
-  std::int64_t do_write(std::uint64_t offset, std::span<const std::byte> data) override {
-    const std::scoped_lock lock(system_.mutex_);
-    int error = 0;
-    const auto fault = system_.next_call(error);
-    if (fault == FaultFileSystem::Fault::error) {
-      return -error;
-    }
-    if (fault == FaultFileSystem::Fault::short_write && data.size() > 1) {
-      data = data.first(data.size() / 2);
-    }
-    system_.change_file({{}, id_, offset, {data.begin(), data.end()}, -1});
-    return static_cast<std::int64_t>(data.size());
-  }
-  std::int64_t do_read(std::uint64_t offset, std::span<std::byte> out) override {
-    const std::scoped_lock lock(system_.mutex_);
-    int error = 0;
-    if (system_.next_call(error) == FaultFileSystem::Fault::error) {
-      return -error;
-    }
-    const std::vector<std::byte>& content = node().content;
-    if (offset >= content.size()) {
-      return 0;
-    }
-    const std::size_t bytes = std::min<std::size_t>(out.size(), content.size() - offset);
-    std::memcpy(out.data(), content.data() + offset, bytes);
-    return static_cast<std::int64_t>(bytes);
-  }
-  std::int64_t do_size() override {
-    const std::scoped_lock lock(system_.mutex_);
-    int error = 0;
-    return system_.next_call(error) == FaultFileSystem::Fault::error ? -error
-                                                                     : static_cast<std::int64_t>(node().content.size());
-  }
-  int do_resize(std::uint64_t bytes) override {
-    const std::scoped_lock lock(system_.mutex_);
-    int error = 0;
-    if (system_.next_call(error) == FaultFileSystem::Fault::error) {
-      return error;
-    }
-    system_.change_file({{}, id_, 0, {}, static_cast<std::int64_t>(bytes)});
-    return 0;
-  }
-  int do_reserve(std::uint64_t) override {
-    const std::scoped_lock lock(system_.mutex_);
-    int error = 0;
-    return system_.next_call(error) == FaultFileSystem::Fault::error ? error : 0;
-  }
-  // A failed sync leaves the changes in limbo: they are not durable, and no later sync makes them so (as Linux does).
-  int do_sync() override {
-    const std::scoped_lock lock(system_.mutex_);
-    int error = 0;
-    const bool failed = system_.next_call(error) == FaultFileSystem::Fault::error;
-    if (failed && error == EINTR) {
-      return error;
-    }
-    std::erase_if(system_.pending_, [this](const FaultFileSystem::Change& change) { return change.file == id_; });
-    if (!failed) {
-      node().durable = node().content;
-    }
-    return failed ? error : 0;
-  }
-
- private:
-  FaultFileSystem::Node& node() { return system_.nodes_[static_cast<std::size_t>(id_)]; }
-
-  FaultFileSystem& system_;
-  int id_;
-};
-
-class FaultLock final : public FileLock {
- public:
-  FaultLock(FaultFileSystem& system, int id) : system_(system), id_(id) {}
-  ~FaultLock() override {
-    const std::scoped_lock lock(system_.mutex_);
-    system_.locked_.erase(id_);
-  }
-
- private:
-  FaultFileSystem& system_;
-  int id_;
-};
 
 FaultFileSystem::FaultFileSystem() {
   nodes_.emplace_back();
@@ -160,6 +72,7 @@ FaultFileSystem::Id FaultFileSystem::find_parent(const std::string& path, std::s
 }
 
 void FaultFileSystem::change_names(std::vector<NameChange> changes) {
+  ++changes_;
   for (const NameChange& change : changes) {
     auto& names = nodes_[static_cast<std::size_t>(change.directory)].names;
     if (change.target < 0) {
@@ -186,6 +99,7 @@ void FaultFileSystem::apply(const Change& change, std::vector<std::byte>& conten
 }
 
 void FaultFileSystem::change_file(Change change) {
+  ++changes_;
   apply(change, nodes_[static_cast<std::size_t>(change.file)].content, false);
   pending_.push_back(std::move(change));
 }
@@ -343,6 +257,7 @@ int FaultFileSystem::do_sync_directory(const std::string& path) {
   if (id < 0) {
     return ENOENT;
   }
+  ++changes_;
   // A rename between two directories is durable as a whole once either is synced.
   std::erase_if(pending_, [&](const Change& change) {
     const bool here = std::any_of(change.names.begin(), change.names.end(),
@@ -377,101 +292,6 @@ FileSystem::Result<std::unique_ptr<FileLock>> FaultFileSystem::do_try_lock(const
   const auto text = std::as_bytes(std::span(owner));
   change_file({{}, id, 0, {text.begin(), text.end()}, -1});
   return {0, std::make_unique<FaultLock>(*this, id)};
-}
-
-std::size_t FaultFileSystem::pending() const {
-  const std::scoped_lock lock(mutex_);
-  return pending_.size();
-}
-
-std::vector<std::byte>& FaultFileSystem::content(const std::string& path) {
-  const std::scoped_lock lock(mutex_);
-  const Id id = find(path);
-  if (id < 0) {
-    throw std::runtime_error("no such file: " + path);
-  }
-  return nodes_[static_cast<std::size_t>(id)].content;
-}
-
-std::set<std::string> FaultFileSystem::all_paths() const {
-  const std::scoped_lock lock(mutex_);
-  std::set<std::string> paths;
-  const std::function<void(Id, const std::string&)> walk = [&](Id id, const std::string& prefix) {
-    for (const auto& [name, target] : nodes_[static_cast<std::size_t>(id)].names) {
-      paths.insert(prefix + "/" + name);
-      walk(target, prefix + "/" + name);
-    }
-  };
-  walk(0, "");
-  return paths;
-}
-
-// kept[i]: 0 lost, 1 kept, 2 kept but torn (writes only).
-std::unique_ptr<FaultFileSystem> FaultFileSystem::image(const std::vector<int>& kept) const {
-  auto world = std::make_unique<FaultFileSystem>();
-  world->nodes_ = nodes_;
-  for (Node& node : world->nodes_) {
-    node.content = node.durable;
-    node.names = node.durable_names;
-  }
-  for (std::size_t i = 0; i < pending_.size(); ++i) {
-    const Change& change = pending_[i];
-    if (kept[i] == 0) {
-      continue;
-    }
-    if (change.file >= 0) {
-      apply(change, world->nodes_[static_cast<std::size_t>(change.file)].content, kept[i] == 2);
-    }
-    for (const NameChange& name : change.names) {
-      auto& names = world->nodes_[static_cast<std::size_t>(name.directory)].names;
-      if (name.target < 0) {
-        names.erase(name.name);
-      } else {
-        names[name.name] = name.target;
-      }
-    }
-  }
-  for (Node& node : world->nodes_) {
-    node.durable = node.content;
-    node.durable_names = node.names;
-  }
-  return world;
-}
-
-std::vector<std::unique_ptr<FaultFileSystem>> FaultFileSystem::crash_images(int random, std::uint64_t seed) const {
-  const std::scoped_lock lock(mutex_);
-  const std::size_t n = pending_.size();
-  std::set<std::vector<int>> choices;
-  for (std::size_t i = 0; i <= n; ++i) {
-    std::vector<int> prefix(n, 0);
-    std::fill_n(prefix.begin(), i, 1);
-    choices.insert(prefix);
-    if (i > 0) {
-      prefix[i - 1] = 2;
-      choices.insert(prefix);
-    }
-  }
-  for (std::size_t i = 0; i < n; ++i) {
-    std::vector<int> one(n, 0);
-    one[i] = 1;
-    choices.insert(one);
-    std::vector<int> others(n, 1);
-    others[i] = 0;
-    choices.insert(others);
-  }
-  std::mt19937_64 generator(seed);
-  for (int r = 0; r < random && n > 0; ++r) {
-    std::vector<int> choice(n);
-    for (int& kept : choice) {
-      kept = static_cast<int>(generator() % 3);
-    }
-    choices.insert(std::move(choice));
-  }
-  std::vector<std::unique_ptr<FaultFileSystem>> worlds;
-  for (const std::vector<int>& choice : choices) {
-    worlds.push_back(image(choice));
-  }
-  return worlds;
 }
 
 }  // namespace trireme::test

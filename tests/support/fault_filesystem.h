@@ -31,6 +31,9 @@ class FaultFileSystem final : public FileSystem {
   // As above, but a write stores only half of its bytes and says so (no failure for others).
   void shorten_write(std::int64_t at);
   std::int64_t calls() const { return calls_; }
+  // How many changes of names and contents there were, synced or not, and how many syncs: where this stands still, so
+  // do the worlds that a crash could leave.
+  std::int64_t changes() const { return changes_; }
   bool fault_happened() const { return fault_happened_; }
   // Called before each call with its number; to look at crash states in the middle of things.
   void on_call(std::function<void(std::int64_t)> observer) { observer_ = std::move(observer); }
@@ -93,6 +96,7 @@ class FaultFileSystem final : public FileSystem {
   std::vector<Change> pending_;
   std::set<Id> locked_;
   std::int64_t calls_ = 0;
+  std::int64_t changes_ = 0;
   std::int64_t fail_at_ = -1;
   int fail_error_ = 0;
   bool fail_for_ever_ = false;

@@ -1,0 +1,297 @@
+// all_reduce between processes of this machine, as an nccl-tests style table, beside what the machine itself allows: a
+// direct reduction and a barrier with nothing around them, measured in the same run and the same processes.
+//
+//   bench_all_reduce [--ranks N] [--sizes 1K,16K,...] [--reps R] [--unallocated] [--json FILE]
+//
+// Every call gets freshly written arrays, as from a backward pass; only the call is timed, on the slowest rank.
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "trireme/comm/shm/shm_communicator.h"
+#include "trireme/comm/store/file_store.h"
+
+namespace {
+
+using namespace trireme;
+
+constexpr int kMostRanks = 64;
+constexpr std::size_t kStagger = 0x5b000;  // see comm/shm/segment.h
+
+struct Options {
+  int ranks = 2;
+  std::vector<std::string> sizes;
+  int reps = 5;
+  bool unallocated = false;
+  std::string json;
+};
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+void pin(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<unsigned>(core), &set);
+  sched_setaffinity(0, sizeof set, &set);
+}
+
+std::size_t parse_size(const std::string& text) {
+  std::size_t value = std::stoull(text);
+  value <<= text.back() == 'K' ? 10 : text.back() == 'M' ? 20 : 0;
+  return value;
+}
+
+std::string print_size(std::size_t bytes) {
+  return bytes % (1 << 20) == 0 ? std::to_string(bytes >> 20) + "M"
+         : bytes % 1024 == 0    ? std::to_string(bytes >> 10) + "K"
+                                : std::to_string(bytes);
+}
+
+// What the forked ranks share besides what the library makes: flags of the probe's barrier, and times.
+struct Board {
+  struct alignas(64) Flag {
+    std::atomic<std::uint32_t> value{0};
+  };
+  Flag arrived[kMostRanks];
+  double time[kMostRanks];
+};
+
+// The least that a barrier can be: everyone raises a flag and spins on all others.
+class SpinBarrier {
+ public:
+  SpinBarrier(Board* board, int rank, int size) : board_(board), rank_(rank), size_(size) {}
+  void operator()() {
+    ++turn_;
+    board_->arrived[rank_].value.store(turn_, std::memory_order_release);
+    for (int peer = 0; peer < size_; ++peer) {
+      while (board_->arrived[peer].value.load(std::memory_order_acquire) < turn_) {
+        __builtin_ia32_pause();
+      }
+    }
+  }
+
+ private:
+  Board* board_;
+  int rank_;
+  int size_;
+  std::uint32_t turn_ = 0;
+};
+
+// A direct reduction with nothing around it: each rank reduces its slice and writes it to all buffers.
+__attribute__((target("avx2"))) void reduce_slice(const std::vector<float*>& buffers, std::size_t begin,
+                                                  std::size_t end) {
+  typedef float Vector __attribute__((vector_size(32), aligned(4), may_alias));
+  constexpr std::size_t kLine = 16;  // a whole cache line of every stream at a time
+  for (std::size_t i = begin; i < end; i += kLine) {
+    Vector low = *reinterpret_cast<Vector*>(buffers[0] + i);
+    Vector high = *reinterpret_cast<Vector*>(buffers[0] + i + 8);
+    for (std::size_t r = 1; r < buffers.size(); ++r) {
+      low += *reinterpret_cast<Vector*>(buffers[r] + i);
+      high += *reinterpret_cast<Vector*>(buffers[r] + i + 8);
+    }
+    for (float* buffer : buffers) {
+      *reinterpret_cast<Vector*>(buffer + i) = low;
+      *reinterpret_cast<Vector*>(buffer + i + 8) = high;
+    }
+  }
+}
+
+struct Bench {
+  const Options& options;
+  Board* board;
+  std::byte* probe_memory;
+  std::size_t probe_stride;
+  int rank;
+  comm::Communicator& comm;
+  SpinBarrier barrier;
+
+  void write(float* array, std::size_t count, int turn) const {
+    const float value = static_cast<float>(turn % 1000 + rank);
+    for (std::size_t i = 0; i < count; ++i) {
+      array[i] = value;
+    }
+  }
+
+  // The median over repetitions of the mean time of a call, in seconds, of the slowest rank.
+  template <class Call>
+  double timed(float* array, std::size_t count, Call call) {
+    const int rounds = static_cast<int>(std::clamp(0.15 / (static_cast<double>(count) * 4 / 2e9 + 1e-6), 5.0, 20000.0));
+    std::vector<double> times;
+    for (int rep = 0; rep < options.reps + 1; ++rep) {
+      double sum = 0;
+      for (int round = 0; round < rounds; ++round) {
+        write(array, count, round);
+        barrier();
+        const double begin = now();
+        call();
+        sum += now() - begin;
+      }
+      board->time[rank] = sum / rounds;
+      barrier();
+      times.push_back(*std::max_element(board->time, board->time + options.ranks));
+      barrier();
+    }
+    times.erase(times.begin());  // page faults and cold caches
+    std::sort(times.begin(), times.end());
+    return times[times.size() / 2];
+  }
+
+  double probe(std::size_t count) {
+    std::vector<float*> buffers;
+    for (int peer = 0; peer < options.ranks; ++peer) {
+      buffers.push_back(reinterpret_cast<float*>(probe_memory + static_cast<std::size_t>(peer) * probe_stride));
+    }
+    const std::size_t lines = (count + 15) / 16;
+    const auto n = static_cast<std::size_t>(options.ranks);
+    const auto r = static_cast<std::size_t>(rank);
+    return timed(buffers[r], count, [&] {
+      barrier();
+      reduce_slice(buffers, lines * r / n * 16, lines * (r + 1) / n * 16);
+      barrier();
+    });
+  }
+
+  double library(std::size_t count, std::size_t& wrong) {
+    const Shape shape{static_cast<std::int64_t>(count)};
+    const Array array = options.unallocated ? Array::empty(shape) : comm.allocate(shape, DType::f32);
+    float* const data = array.data<float>();
+    const double time = timed(data, count, [&] { comm.all_reduce(array).wait(); });
+    write(data, count, 7);
+    comm.all_reduce(array).wait();
+    float expected = 0;
+    for (int peer = 0; peer < options.ranks; ++peer) {
+      expected += static_cast<float>(7 + peer);
+    }
+    wrong = static_cast<std::size_t>(std::count_if(data, data + count, [&](float x) { return x != expected; }));
+    return time;
+  }
+
+  double barrier_time(bool of_library) {
+    constexpr int kCalls = 20000;
+    std::vector<double> times;
+    for (int rep = 0; rep < options.reps; ++rep) {
+      barrier();
+      const double begin = now();
+      for (int i = 0; i < kCalls; ++i) {
+        if (of_library) {
+          comm.barrier().wait();
+        } else {
+          barrier();
+        }
+      }
+      times.push_back((now() - begin) / kCalls);
+    }
+    std::sort(times.begin(), times.end());
+    return times[times.size() / 2];
+  }
+
+  void run() {
+    std::ofstream json(rank == 0 && !options.json.empty() ? options.json : "/dev/null");
+    const double spin = barrier_time(false);
+    const double waited = barrier_time(true);
+    if (rank == 0) {
+      std::printf("# %d ranks, f32 sum, %s arrays; barrier: probe %.3f us, library %.3f us\n", options.ranks,
+                  options.unallocated ? "ordinary" : "allocated", spin * 1e6, waited * 1e6);
+      std::printf("%8s %12s %10s %10s %8s %12s %8s\n", "size", "time us", "algbw GB/s", "busbw GB/s", "errors",
+                  "probe us", "speed");
+    }
+    for (const std::string& text : options.sizes) {
+      const std::size_t count = parse_size(text) / 4;
+      std::size_t wrong = 0;
+      const double direct = probe(count);
+      const double time = library(count, wrong);
+      if (rank == 0) {
+        const double bandwidth = static_cast<double>(count) * 4 / time / 1e9;
+        const double bus = bandwidth * 2 * (options.ranks - 1) / options.ranks;
+        std::printf("%8s %12.2f %10.2f %10.2f %8zu %12.2f %7.0f%%\n", print_size(count * 4).c_str(), time * 1e6,
+                    bandwidth, bus, wrong, direct * 1e6, 100 * direct / time);
+        std::fflush(stdout);
+        json << "{\"bytes\":" << count * 4 << ",\"us\":" << time * 1e6 << ",\"busbw\":" << bus << ",\"wrong\":" << wrong
+             << ",\"probe_us\":" << direct * 1e6 << "}\n";
+      }
+    }
+  }
+};
+
+int rank_main(int rank, const Options& options, Board* board, std::byte* probe_memory, std::size_t probe_stride,
+              const std::string& directory) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  pin(rank % static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+  try {
+    comm::FileStore store(directory);
+    const auto world = comm::shm::ShmCommunicator::connect(rank, options.ranks, store, std::chrono::seconds(60));
+    Bench{options, board, probe_memory, probe_stride, rank, *world, SpinBarrier(board, rank, options.ranks)}.run();
+    std::fflush(stdout);
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "rank %d: %s\n", rank, error.what());
+    return 1;
+  }
+}
+
+std::byte* map_shared(std::size_t bytes) {
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return memory == MAP_FAILED ? nullptr : static_cast<std::byte*>(memory);
+}
+
+int run_ranks(const Options& options) {
+  std::size_t most = 0;
+  for (const std::string& size : options.sizes) {
+    most = std::max(most, parse_size(size));
+  }
+  const std::size_t stride = (most + (1 << 20)) / (1 << 20) * (1 << 20) + kStagger;
+  auto* board = new (map_shared(sizeof(Board))) Board;
+  std::byte* memory = map_shared(stride * static_cast<std::size_t>(options.ranks));
+  std::string directory = (std::filesystem::temp_directory_path() / "bench_all_reduce_XXXXXX").string();
+  if (memory == nullptr || mkdtemp(directory.data()) == nullptr) {
+    std::perror("bench_all_reduce");
+    return 1;
+  }
+  std::vector<pid_t> children;
+  for (int rank = 0; rank < options.ranks; ++rank) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+      _exit(rank_main(rank, options, board, memory, stride, directory + "/store"));
+    }
+    children.push_back(pid);
+  }
+  bool good = true;
+  for (const pid_t pid : children) {
+    int status = 0;
+    waitpid(pid, &status, 0);
+    good = good && status == 0;
+  }
+  std::filesystem::remove_all(directory);
+  return good ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  options.sizes = {"1K", "4K", "16K", "64K", "256K", "1M", "4M", "16M", "64M"};
+  CLI::App app("all_reduce over shared memory, against a direct reduction in the same run");
+  app.add_option("--ranks", options.ranks, "Processes, each pinned to a core")
+      ->check(CLI::Range(1, kMostRanks))
+      ->capture_default_str();
+  app.add_option("--sizes", options.sizes, "Bytes of the array: 1K,64M,...")->delimiter(',')->capture_default_str();
+  app.add_option("--reps", options.reps, "Repetitions; their median is printed")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_flag("--unallocated", options.unallocated, "Ordinary arrays, which are copied through exchange buffers");
+  app.add_option("--json", options.json, "Also write JSON lines to this file");
+  CLI11_PARSE(app, argc, argv);
+  return run_ranks(options);
+}
