@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <string>
 
 #include "trireme/core/base/error.h"
 #include "trireme/core/data/file_bytes.h"
@@ -27,9 +28,12 @@ class TokenFile::File {
       if (got < 0 && errno == EINTR) {
         continue;
       }
-      require(got >= 0, "token file {}: reading at byte {} failed{}", path.string(), offset, errno_text(errno));
-      require(got > 0, "token file {}: it ended at byte {}; it was longer when it was opened", path.string(),
-              offset + static_cast<std::int64_t>(done));
+      if (got <= 0) [[unlikely]] {
+        const std::string cause = errno_text(errno);
+        require(got == 0, "token file {}: reading at byte {} failed{}", path.string(), offset, cause);
+        fail("token file {}: it ended at byte {}; it was longer when it was opened", path.string(),
+             offset + static_cast<std::int64_t>(done));
+      }
       done += static_cast<std::size_t>(got);
     }
   }
@@ -50,8 +54,9 @@ void widen(const std::uint8_t* raw, TokenWidth width, std::int64_t count, std::i
     }
     std::uint32_t id;
     std::memcpy(&id, raw + 4 * i, sizeof(id));
-    require(id < 0x80000000u, "token file {}: token id {} found, ids below 2^31 expected; is the file u16?",
-            path.string(), id);
+    if (id >= 0x80000000u) [[unlikely]] {
+      fail("token file {}: token id {} found, ids below 2^31 expected; is the file u16?", path.string(), id);
+    }
     out[i] = static_cast<std::int32_t>(id);
   }
 }

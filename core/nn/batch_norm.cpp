@@ -37,8 +37,10 @@ BatchNorm::BatchNorm(const char* name, std::int64_t channels, const BatchNormOpt
 }
 
 Tensor BatchNorm::forward(const Tensor& x) {
-  require(x.dims() >= min_dims_ && x.dims() <= max_dims_, "nn::{} '{}': {} given, an input of {} to {} dims expected",
-          name_, path(), describe(x.array()), min_dims_, max_dims_);
+  if (x.dims() < min_dims_ || x.dims() > max_dims_) [[unlikely]] {
+    fail("nn::{} '{}': {} given, an input of {} to {} dims expected", name_, path(), describe(x.array()), min_dims_,
+         max_dims_);
+  }
   ops::BatchStatistics statistics;
   const Tensor out = ops::batch_norm(x, weight_, bias_, mean_.array, variance_.array,
                                      {.training = training(), .eps = options_.eps}, training() ? &statistics : nullptr);

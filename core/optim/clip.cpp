@@ -14,8 +14,9 @@ constexpr std::int64_t kTile = 16 << 10;  // elements
 }  // namespace
 
 void add_squares(ExactSum& sum, const Array& rows, std::int64_t row_length) {
-  require(rows.is_contiguous() && row_length > 0 && rows.count() % row_length == 0,
-          "add_squares: {} given, contiguous f32 of whole rows of {} expected", describe(rows), row_length);
+  if (!rows.is_contiguous() || row_length <= 0 || rows.count() % row_length != 0) [[unlikely]] {
+    fail("add_squares: {} given, contiguous f32 of whole rows of {} expected", describe(rows), row_length);
+  }
   const std::int64_t count = rows.count() / row_length;
   if (count == 0) {
     return;

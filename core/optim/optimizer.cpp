@@ -60,9 +60,11 @@ void Optimizer::update(const std::vector<Array>& gradients, double gradient_scal
       continue;
     }
     Slot& slot = slots_[i];
-    require(gradient.dtype() == DType::f32 && gradient.shape() == slot.value.shape() && gradient.is_contiguous(),
-            "Optimizer::update: parameter '{}': gradient {} given, a contiguous {} expected", slot.name,
-            describe(gradient), describe(slot.value));
+    if (gradient.dtype() != DType::f32 || !(gradient.shape() == slot.value.shape()) || !gradient.is_contiguous())
+        [[unlikely]] {
+      fail("Optimizer::update: parameter '{}': gradient {} given, a contiguous {} expected", slot.name,
+           describe(gradient), describe(slot.value));
+    }
     if (gradient.count() > 0) {
       update_slot(slot, gradient, gradient_scale);
     }

@@ -63,8 +63,9 @@ GPT::GPT(const GPTOptions& options) : options_(options) {
 }
 
 Tensor GPT::features(const Array& tokens) {
-  require(tokens.dims() == 2 && tokens.size(1) <= options_.context,
-          "nn::GPT: tokens {} given, [batch, at most {}] expected", describe(tokens), options_.context);
+  if (tokens.dims() != 2 || tokens.size(1) > options_.context) [[unlikely]] {
+    fail("nn::GPT: tokens {} given, [batch, at most {}] expected", describe(tokens), options_.context);
+  }
   const Tensor positions = ops::narrow(wpe_->weight(), 0, 0, tokens.size(1));
   Tensor x = dropout_(wte_(tokens) + positions);
   for (const Child<GPTBlock>& block : blocks_) {
@@ -74,8 +75,9 @@ Tensor GPT::features(const Array& tokens) {
 }
 
 Tensor GPT::loss(const Array& tokens, const Array& targets) {
-  require(targets.shape() == tokens.shape(), "nn::GPT::loss: targets {} given for tokens {}, the same shape expected",
-          describe(targets), describe(tokens));
+  if (!(targets.shape() == tokens.shape())) [[unlikely]] {
+    fail("nn::GPT::loss: targets {} given for tokens {}, the same shape expected", describe(targets), describe(tokens));
+  }
   const Tensor rows = ops::reshape(features(tokens), {tokens.count(), options_.width});
   return ops::linear_cross_entropy(rows, wte_->weight(), targets.flatten());
 }

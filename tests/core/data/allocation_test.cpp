@@ -1,29 +1,12 @@
 // The loader's steady state takes no memory from the system: every operator new of this program is counted.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
+#include "tests/support/count_allocations.h"
 #include "trireme/core/base/step_context.h"
 #include "trireme/core/data/clicks.h"
 #include "trireme/core/data/digits.h"
 #include "trireme/core/data/loader.h"
 #include "trireme/core/data/text.h"
-
-namespace {
-std::atomic<long> allocations{0};
-}  // namespace
-
-void* operator new(std::size_t bytes) {
-  ++allocations;
-  if (void* block = std::malloc(bytes)) {
-    return block;
-  }
-  throw std::bad_alloc();
-}
-void operator delete(void* block) noexcept { std::free(block); }
-void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 
 namespace trireme::data {
 namespace {
@@ -31,11 +14,12 @@ namespace {
 long allocations_of_later_steps(Loader loader) {
   for ([[maybe_unused]] auto& batch : loader.until_step(3)) {
   }
-  const long before = allocations;
-  for ([[maybe_unused]] auto& batch : loader.until_step(20)) {
-  }
+  const long count = test::allocations_of([&] {
+    for ([[maybe_unused]] auto& batch : loader.until_step(20)) {
+    }
+  });
   step_context() = StepContext();
-  return allocations - before;
+  return count;
 }
 
 TEST(SteadyState, ALoaderAllocatesNothingAfterItsFirstSteps) {
