@@ -59,6 +59,11 @@ std::string print_size(std::size_t bytes) {
                                 : std::to_string(bytes);
 }
 
+double median(std::vector<double>& values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
 // What the forked ranks share besides what the library makes: flags of the probe's barrier, and times.
 struct Board {
   struct alignas(64) Flag {
@@ -124,28 +129,29 @@ struct Bench {
     }
   }
 
-  // The median over repetitions of the mean time of a call, in seconds, of the slowest rank.
+  // The median time of a call on the slowest rank, in seconds; of several repetitions the median.
   template <class Call>
   double timed(float* array, std::size_t count, Call call) {
     const int rounds = static_cast<int>(std::clamp(0.15 / (static_cast<double>(count) * 4 / 2e9 + 1e-6), 5.0, 20000.0));
     std::vector<double> times;
+    std::vector<double> calls;
+    calls.reserve(static_cast<std::size_t>(rounds));
     for (int rep = 0; rep < options.reps + 1; ++rep) {
-      double sum = 0;
+      calls.clear();
       for (int round = 0; round < rounds; ++round) {
         write(array, count, round);
         barrier();
         const double begin = now();
         call();
-        sum += now() - begin;
+        calls.push_back(now() - begin);
       }
-      board->time[rank] = sum / rounds;
+      board->time[rank] = median(calls);
       barrier();
       times.push_back(*std::max_element(board->time, board->time + options.ranks));
       barrier();
     }
     times.erase(times.begin());  // page faults and cold caches
-    std::sort(times.begin(), times.end());
-    return times[times.size() / 2];
+    return median(times);
   }
 
   double probe(std::size_t count) {
@@ -193,8 +199,7 @@ struct Bench {
       }
       times.push_back((now() - begin) / kCalls);
     }
-    std::sort(times.begin(), times.end());
-    return times[times.size() / 2];
+    return median(times);
   }
 
   void run() {

@@ -7,17 +7,24 @@ namespace trireme::comm {
 namespace {
 
 void check_array(const char* op, const char* what, const Array& array) {
-  require(array.is_contiguous(), "{}: the {} {} is not contiguous; call contiguous() first", op, what, describe(array));
-  require(array.defined() || array.count() == 0, "{}: the {} {} has no values yet", op, what, describe(array));
-  require(array.device().is_cpu(), "{}: the {} {} is on {}; this build moves CPU arrays only", op, what,
-          describe(array), name_of(array.device()));
+  if (!(array.is_contiguous())) [[unlikely]] {
+    fail("{}: the {} {} is not contiguous; call contiguous() first", op, what, describe(array));
+  }
+  if (!(array.defined() || array.count() == 0)) [[unlikely]] {
+    fail("{}: the {} {} has no values yet", op, what, describe(array));
+  }
+  if (!(array.device().is_cpu())) [[unlikely]] {
+    fail("{}: the {} {} is on {}; this build moves CPU arrays only", op, what, describe(array),
+         name_of(array.device()));
+  }
 }
 
 void check_pair(const char* op, const Array& input, const Array& output) {
   check_array(op, "input", input);
   check_array(op, "output", output);
-  require(input.dtype() == output.dtype(), "{}: input {} and output {} differ in dtype", op, describe(input),
-          describe(output));
+  if (!(input.dtype() == output.dtype())) [[unlikely]] {
+    fail("{}: input {} and output {} differ in dtype", op, describe(input), describe(output));
+  }
 }
 
 void check_offsets(const char* op, std::span<const std::int64_t> offsets, int size) {
@@ -41,8 +48,9 @@ void check_parts(const char* op, std::span<const Part> parts, const ReductionLay
     check_array(op, "part", parts[i].array);
     require(parts[i].subtree == expected[i], "{}: part {} of rank {} is leaves [{}, {}), its layout says [{}, {})", op,
             i, rank, parts[i].subtree.begin, parts[i].subtree.end, expected[i].begin, expected[i].end);
-    require(parts[i].array.count() == count && parts[i].array.dtype() == dtype, "{}: part {} is {}, {} x {} expected",
-            op, i, describe(parts[i].array), name_of(dtype), count);
+    if (!(parts[i].array.count() == count && parts[i].array.dtype() == dtype)) [[unlikely]] {
+      fail("{}: part {} is {}, {} x {} expected", op, i, describe(parts[i].array), name_of(dtype), count);
+    }
   }
 }
 
@@ -64,7 +72,7 @@ Communicator::Communicator(int rank, int size) : rank_(rank), size_(size) {
 
 Communicator::~Communicator() = default;
 
-Work Communicator::submit(Operation operation, const OpOptions& options) {
+Work Communicator::submit(Operation&& operation, const OpOptions& options) {
   operation.name = OpName(options.name);
   operation.sequence = is_message(operation.kind) ? next_message_++ : next_sequence_++;
   operation.timeout = options.timeout.count() > 0 ? options.timeout : default_timeout_;
@@ -92,9 +100,10 @@ Work Communicator::all_reduce_parts(std::span<const Part> parts, std::shared_ptr
 
 Work Communicator::reduce_scatter(const Array& input, const Array& output, ReduceOp op, OpOptions options) {
   check_pair("reduce_scatter", input, output);
-  require(input.count() == size_ * output.count(),
-          "reduce_scatter: input {} and output {} given; {} ranks need {} elements", describe(input), describe(output),
-          size_, size_ * output.count());
+  if (!(input.count() == size_ * output.count())) [[unlikely]] {
+    fail("reduce_scatter: input {} and output {} given; {} ranks need {} elements", describe(input), describe(output),
+         size_, size_ * output.count());
+  }
   return submit({.kind = OpKind::reduce_scatter, .input = input, .output = output, .op = op, .layout = rank_order_},
                 options);
 }
@@ -105,8 +114,9 @@ Work Communicator::reduce_scatter_parts(std::span<const Part> parts, std::shared
   check_offsets("reduce_scatter_parts", offsets, size_);
   check_parts("reduce_scatter_parts", parts, layout.get(), offsets.back(), output.dtype(), rank_, size_);
   const auto r = static_cast<std::size_t>(rank_);
-  require(output.count() == offsets[r + 1] - offsets[r], "reduce_scatter_parts: output {} given, {} elements expected",
-          describe(output), offsets[r + 1] - offsets[r]);
+  if (!(output.count() == offsets[r + 1] - offsets[r])) [[unlikely]] {
+    fail("reduce_scatter_parts: output {} given, {} elements expected", describe(output), offsets[r + 1] - offsets[r]);
+  }
   return submit({.kind = OpKind::reduce_scatter_parts,
                  .output = output,
                  .parts = {parts.begin(), parts.end()},
@@ -117,9 +127,10 @@ Work Communicator::reduce_scatter_parts(std::span<const Part> parts, std::shared
 
 Work Communicator::all_gather(const Array& input, const Array& output, OpOptions options) {
   check_pair("all_gather", input, output);
-  require(output.count() == size_ * input.count(),
-          "all_gather: input {} and output {} given; {} ranks need {} elements", describe(input), describe(output),
-          size_, size_ * input.count());
+  if (!(output.count() == size_ * input.count())) [[unlikely]] {
+    fail("all_gather: input {} and output {} given; {} ranks need {} elements", describe(input), describe(output),
+         size_, size_ * input.count());
+  }
   return submit({.kind = OpKind::all_gather, .input = input, .output = output}, options);
 }
 
@@ -128,9 +139,10 @@ Work Communicator::all_gather_v(const Array& input, const Array& output, std::sp
   check_pair("all_gather_v", input, output);
   check_offsets("all_gather_v", offsets, size_);
   const auto r = static_cast<std::size_t>(rank_);
-  require(input.count() == offsets[r + 1] - offsets[r] && output.count() == offsets.back(),
-          "all_gather_v: input {} and output {} given, {} and {} elements expected", describe(input), describe(output),
-          offsets[r + 1] - offsets[r], offsets.back());
+  if (!(input.count() == offsets[r + 1] - offsets[r] && output.count() == offsets.back())) [[unlikely]] {
+    fail("all_gather_v: input {} and output {} given, {} and {} elements expected", describe(input), describe(output),
+         offsets[r + 1] - offsets[r], offsets.back());
+  }
   return submit(
       {.kind = OpKind::all_gather, .input = input, .output = output, .offsets = {offsets.begin(), offsets.end()}},
       options);
@@ -138,9 +150,10 @@ Work Communicator::all_gather_v(const Array& input, const Array& output, std::sp
 
 Work Communicator::all_to_all(const Array& input, const Array& output, OpOptions options) {
   check_pair("all_to_all", input, output);
-  require(input.count() == output.count() && input.count() % size_ == 0,
-          "all_to_all: input {} and output {} given; equal counts that divide by {} ranks expected", describe(input),
-          describe(output), size_);
+  if (!(input.count() == output.count() && input.count() % size_ == 0)) [[unlikely]] {
+    fail("all_to_all: input {} and output {} given; equal counts that divide by {} ranks expected", describe(input),
+         describe(output), size_);
+  }
   return submit({.kind = OpKind::all_to_all, .input = input, .output = output}, options);
 }
 

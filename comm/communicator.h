@@ -149,11 +149,11 @@ class Communicator {
   // One leaf a rank: the order in which all_reduce and reduce_scatter combine.
   const std::shared_ptr<const ReductionLayout>& rank_order() const { return rank_order_; }
   // Starts the operation. `operation.sequence` and the deadline are set; arguments were checked on this rank.
-  virtual std::shared_ptr<WorkState> start(Operation operation) = 0;
+  virtual std::shared_ptr<WorkState> start(Operation&& operation) = 0;
   void add_waiting(std::chrono::nanoseconds time) { time_waiting_ += time; }
 
  private:
-  Work submit(Operation operation, const OpOptions& options);
+  Work submit(Operation&& operation, const OpOptions& options);
 
   int rank_;
   int size_;

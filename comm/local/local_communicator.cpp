@@ -10,7 +10,7 @@ namespace trireme::comm {
 
 class LocalCommunicator::State final : public WorkState {
  public:
-  State(LocalCommunicator* owner, Operation operation)
+  State(LocalCommunicator* owner, Operation&& operation)
       : owner_(owner), hub_(owner->hub_), operation_(std::move(operation)) {
     guarded([&] {
       meeting_ = hub_->start(operation_, owner_->rank());
@@ -58,7 +58,7 @@ class LocalCommunicator::State final : public WorkState {
   bool done_ = false;
 };
 
-std::shared_ptr<WorkState> LocalCommunicator::start(Operation operation) {
+std::shared_ptr<WorkState> LocalCommunicator::start(Operation&& operation) {
   bytes_moved_ += traffic_of(operation, rank(), size());
   return std::make_shared<State>(this, std::move(operation));
 }

@@ -20,7 +20,7 @@ class LocalCommunicator final : public Communicator {
   std::uint64_t bytes_moved() const override { return bytes_moved_; }
 
  protected:
-  std::shared_ptr<WorkState> start(Operation operation) override;
+  std::shared_ptr<WorkState> start(Operation&& operation) override;
 
  private:
   class State;

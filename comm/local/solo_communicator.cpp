@@ -32,7 +32,7 @@ void carry_out(const Operation& operation) {
 
 }  // namespace
 
-std::shared_ptr<WorkState> SoloCommunicator::start(Operation operation) {
+std::shared_ptr<WorkState> SoloCommunicator::start(Operation&& operation) {
   static const std::shared_ptr<WorkState> done = std::make_shared<Done>();
   {
     const std::lock_guard lock(mutex_);

@@ -20,7 +20,7 @@ class SoloCommunicator final : public Communicator {
   std::uint64_t bytes_moved() const override { return 0; }
 
  protected:
-  std::shared_ptr<WorkState> start(Operation operation) override;
+  std::shared_ptr<WorkState> start(Operation&& operation) override;
 
  private:
   std::mutex mutex_;

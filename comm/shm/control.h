@@ -14,14 +14,18 @@
 
 namespace trireme::comm::shm {
 
-inline constexpr std::size_t kWindow = 64;    // collectives in flight; more wait on their own rank
-inline constexpr std::size_t kMailboxes = 8;  // of them small, with their data in a mailbox
-inline constexpr std::size_t kMailboxBytes = 16 << 10;
-inline constexpr std::size_t kMaxParts = 32;  // of one rank; more are staged
-inline constexpr std::size_t kMessages = 32;  // sends in flight
+inline constexpr std::size_t kWindow = 64;             // collectives in flight; more wait on their own rank
+inline constexpr std::size_t kMailboxes = 8;           // of them small, with their data in a mailbox
+inline constexpr std::size_t kTinyBytes = 256;         // up to here by mailbox even if arrays are in the segments
+inline constexpr std::size_t kMailboxBytes = 2 << 10;  // above, two meetings cost less than everyone copying everything
+inline constexpr std::size_t kMaxParts = 32;           // of one rank; more are staged
+inline constexpr std::size_t kMessages = 32;           // sends in flight
 inline constexpr std::size_t kExchangeBuffers = 2;
 inline constexpr std::size_t kExchangeBytes = 256 << 10;  // of one buffer
 inline constexpr std::uint64_t kNowhere = ~std::uint64_t{0};
+
+// Where peers find a rank's data: nowhere yet, in its arrays themselves, or in the mailbox of the operation.
+enum class Reach : std::uint32_t { none, array, mailbox };
 
 // One collective. The first cache line is all that is read unless something is unusual.
 struct alignas(64) Slot {
@@ -30,7 +34,7 @@ struct alignas(64) Slot {
   std::uint64_t input = kNowhere;  // offsets in the segment; kNowhere: not in the segment
   std::uint64_t output = kNowhere;
   std::uint32_t part_count = 0;
-  std::uint32_t direct = 0;  // all that peers must reach is in the segment
+  Reach reach = Reach::none;
   OpName name;
   std::uint64_t parts[kMaxParts];
 };

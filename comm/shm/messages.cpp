@@ -21,7 +21,8 @@ bool ShmMessage::advance() { return operation.kind == OpKind::send ? advance_sen
 
 void ShmMessage::finish() {
   done = true;
-  owner->recorder().completed(operation.record, std::chrono::steady_clock::now());
+  owner->last_completion_ = std::chrono::steady_clock::now();
+  owner->recorder().completed(operation.record, owner->last_completion_);
   owner->ring(operation.peer);
 }
 

@@ -4,22 +4,24 @@
 
 #include "trireme/comm/flight_recorder.h"
 #include "trireme/comm/operation_text.h"
+#include "trireme/comm/shm/futex.h"
 #include "trireme/comm/shm/shm_operation.h"
 
 namespace trireme::comm::shm {
 namespace {
 
 // Up to here every rank reduces everything for itself; with more ranks that costs more than a second step.
-constexpr int kMostPulling = 3;
+constexpr int kMostPulling = 1;
 
 }  // namespace
 
-ShmOperation::ShmOperation(ShmCommunicator* owner_, Operation operation_)
+ShmOperation::ShmOperation(ShmCommunicator* owner_, Operation&& operation_)
     : owner(owner_),
       operation(std::move(operation_)),
       signature(signature_of(operation)),
-      cut(cut_for(operation, owner->size(), kMailboxBytes)),
-      way(cut.rounds == 1 ? Way::mailbox : Way::undecided) {}
+      cut(whole_cut(operation, owner->size())),
+      small(fits(operation, owner->size(), kMailboxBytes)),
+      way(fits(operation, owner->size(), kTinyBytes) ? Way::mailbox : Way::undecided) {}
 
 bool ShmCommunicator::all_have(std::atomic<std::uint64_t> Control::*counter, std::uint64_t value) const {
   return std::all_of(controls_.begin(), controls_.end(),
@@ -38,9 +40,16 @@ bool ShmCommunicator::advance() {
 }
 
 // The slot, and for small operations the mailbox, must no longer be read by anyone.
-bool ShmCommunicator::may_publish(const ShmOperation& operation) const {
-  const std::uint64_t reuse = operation.way == Way::mailbox ? kMailboxes : kWindow;
-  return published_ < reuse || all_have(&Control::finished, published_ - reuse + 1);
+bool ShmCommunicator::may_publish(const ShmOperation& operation) {
+  const std::uint64_t reuse = operation.small ? kMailboxes : kWindow;
+  if (published_ < finished_by_all_ + reuse) {  // known without touching the peers' lines
+    return true;
+  }
+  finished_by_all_ = shared_;
+  for (const Control* peer : controls_) {
+    finished_by_all_ = std::min(finished_by_all_, peer->finished.load());
+  }
+  return published_ < finished_by_all_ + reuse;
 }
 
 bool ShmCommunicator::publish_next() {
@@ -62,10 +71,8 @@ void ShmCommunicator::publish(ShmOperation& state) {
   slot.signature = state.signature;
   slot.name = op.name;
   slot.part_count = 0;
-  slot.direct = 0;
-  if (state.way == Way::mailbox) {
-    state.transfer().fill(state.cut, 0, own().mailboxes[published_ % kMailboxes]);
-  } else {
+  slot.reach = Reach::none;
+  if (state.way != Way::mailbox) {
     const bool pulls = op.kind == OpKind::broadcast && op.peer != rank();
     slot.input = offset_of(op.input);
     slot.output = offset_of(op.output);
@@ -81,7 +88,11 @@ void ShmCommunicator::publish(ShmOperation& state) {
     if (op.kind == OpKind::all_reduce_parts) {
       direct = direct && slot.output != kNowhere;
     }
-    slot.direct = direct ? 1 : 0;
+    slot.reach = direct ? Reach::array : Reach::none;
+  }
+  if (slot.reach == Reach::none && state.small) {
+    state.transfer().fill(state.cut, 0, own().mailboxes[published_ % kMailboxes]);
+    slot.reach = Reach::mailbox;
   }
   slot.published.store(published_ + 1);
   ring_parked();
@@ -175,14 +186,22 @@ void ShmCommunicator::find_direct_places(const ShmOperation& state) {
   }
 }
 
+// Where all data can be reached in the same manner, there; else every rank puts its data in an exchange buffer.
+Way ShmCommunicator::way_of(bool small) const {
+  bool arrays = true;
+  bool mailboxes = small;
+  for (int peer = 0; peer < size(); ++peer) {
+    const Reach reach = control(peer).slots[shared_ % kWindow].reach;
+    arrays = arrays && reach == Reach::array;
+    mailboxes = mailboxes && reach == Reach::mailbox;
+  }
+  return arrays ? Way::direct : mailboxes ? Way::mailbox : Way::staged;
+}
+
 bool ShmCommunicator::share(ShmOperation& state) {
   if (state.way == Way::undecided) {
-    bool direct = true;
-    for (int peer = 0; peer < size(); ++peer) {
-      direct = direct && control(peer).slots[shared_ % kWindow].direct != 0;
-    }
-    state.way = direct ? Way::direct : Way::staged;
-    if (!direct) {
+    state.way = way_of(state.small);
+    if (state.way == Way::staged) {
       reserve_exchange();
       state.cut = cut_for(state.operation, size(), kExchangeBytes);
       state.pushes = state.transfer().reduces_to_all() && size() > kMostPulling;
@@ -266,9 +285,11 @@ bool ShmCommunicator::complete_next() {
     return false;
   }
   state.done = true;
-  recorder().completed(state.operation.record, std::chrono::steady_clock::now());
+  last_completion_ = std::chrono::steady_clock::now();
+  recorder().completed(state.operation.record, last_completion_);
   ring_[completed_ % ring_.size()].reset();
   ++completed_;
+  own_soon(&own().slots[published_ % kWindow]);
   return true;
 }
 

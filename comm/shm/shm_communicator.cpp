@@ -75,7 +75,7 @@ std::string ShmCommunicator::name_of_rank(int rank) const {
   return fmt::format("rank {} (pid {})", rank, fabric_->pid(members_[static_cast<std::size_t>(rank)]));
 }
 
-std::shared_ptr<WorkState> ShmCommunicator::start(Operation operation) {
+std::shared_ptr<WorkState> ShmCommunicator::start(Operation&& operation) {
   if (!failure_ && own().condition.load() != Condition::running) {  // aborted
     check_failures(operation, operation.start);
   }

@@ -18,6 +18,9 @@
 
 namespace trireme::comm::shm {
 
+// How an operation is carried out; see transfer.h.
+enum class Way : std::uint8_t { undecided, mailbox, direct, staged };
+
 class ShmOperation;
 class ShmMessage;
 
@@ -38,7 +41,7 @@ class ShmCommunicator final : public Communicator {
   std::uint64_t bytes_moved() const override { return bytes_moved_; }
 
  protected:
-  std::shared_ptr<WorkState> start(Operation operation) override;
+  std::shared_ptr<WorkState> start(Operation&& operation) override;
 
  private:
   friend class ShmOperation;
@@ -61,13 +64,14 @@ class ShmCommunicator final : public Communicator {
   bool publish_next();
   bool share_next();
   bool complete_next();
-  bool may_publish(const ShmOperation& operation) const;
+  bool may_publish(const ShmOperation& operation);
   void publish(ShmOperation& operation);
   bool all_arrived(ShmOperation& operation);
   void check_signatures();
   void check_peers_running();
   void find_places(const ShmOperation& operation, bool mailbox);
   void find_direct_places(const ShmOperation& operation);
+  Way way_of(bool small) const;
   bool share(ShmOperation& operation);
   bool share_rounds(ShmOperation& operation);
   bool all_have(std::atomic<std::uint64_t> Control::*counter, std::uint64_t value) const;
@@ -106,12 +110,14 @@ class ShmCommunicator final : public Communicator {
   std::uint64_t published_ = 0;
   std::uint64_t shared_ = 0;
   std::uint64_t completed_ = 0;
-  std::uint64_t rounds_ = 0;  // of all staged operations before the present one
+  std::uint64_t finished_by_all_ = 0;  // at least so many are finished on every rank
+  std::uint64_t rounds_ = 0;           // of all staged operations before the present one
   std::vector<std::shared_ptr<ShmMessage>> messages_;
   std::uint64_t message_order_ = 0;
   std::optional<Failure> failure_;
   Places places_;
   unsigned idle_polls_ = 0;
+  TimePoint last_completion_{};
   std::uint64_t bytes_moved_ = 0;
 };
 

@@ -6,11 +6,9 @@
 
 namespace trireme::comm::shm {
 
-enum class Way : std::uint8_t { undecided, mailbox, direct, staged };
-
 class ShmOperation final : public WorkState {
  public:
-  ShmOperation(ShmCommunicator* owner, Operation operation);
+  ShmOperation(ShmCommunicator* owner, Operation&& operation);
 
   bool poll() override;
   void wait() override;
@@ -20,7 +18,8 @@ class ShmOperation final : public WorkState {
   ShmCommunicator* owner;
   Operation operation;
   Signature signature;
-  Cut cut;                   // into mailboxes, or once `way` is staged into exchange buffers
+  Cut cut;                   // whole, or once `way` is staged into exchange buffers
+  bool small;                // fits in a mailbox
   Way way = Way::undecided;  // all ranks come to the same one
   bool pushes = false;       // staged all_reduce of many ranks: reduce slices, then copy out
   bool done = false;
@@ -33,7 +32,7 @@ class ShmOperation final : public WorkState {
 // A send or a receive.
 class ShmMessage final : public WorkState {
  public:
-  ShmMessage(ShmCommunicator* owner, Operation operation) : owner(owner), operation(std::move(operation)) {}
+  ShmMessage(ShmCommunicator* owner, Operation&& operation) : owner(owner), operation(std::move(operation)) {}
 
   bool poll() override;
   void wait() override;

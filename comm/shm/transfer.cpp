@@ -5,6 +5,7 @@
 
 #include "trireme/comm/operation_text.h"
 #include "trireme/comm/reduce_slots.h"
+#include "trireme/comm/shm/futex.h"
 
 namespace trireme::comm::shm {
 namespace {
@@ -14,6 +15,22 @@ constexpr std::size_t kLine = 64;
 void copy_bytes(std::byte* to, const std::byte* from, std::size_t bytes) {
   if (bytes > 0 && to != from) {
     std::memcpy(to, from, bytes);
+  }
+}
+
+// As copy_bytes, to memory whose lines the peers have read last. A store to such a line waits for it, and few stores
+// wait at a time; asked for beforehand, many lines come at once.
+void copy_to_shared(std::byte* to, const std::byte* from, std::size_t bytes) {
+  constexpr std::size_t kBlock = 2048;
+  const auto own = [&](std::size_t begin) {
+    for (std::size_t line = begin; line < std::min(bytes, begin + kBlock); line += kLine) {
+      own_soon(to + line);
+    }
+  };
+  own(0);
+  for (std::size_t begin = 0; begin < bytes; begin += kBlock) {
+    own(begin + kBlock);
+    std::memcpy(to + begin, from + begin, std::min(kBlock, bytes - begin));
   }
 }
 
@@ -63,9 +80,25 @@ Cut cut_for(const Operation& op, int size, std::size_t buffer_bytes) {
   const std::size_t room = buffer_bytes / static_cast<std::size_t>(row.cells);
   const std::size_t lines = room / kLine * kLine;
   const auto cell = static_cast<std::int64_t>((lines > 0 ? lines : room) / element);
-  require(cell > 0, "{}: {} cells do not fit in an exchange buffer of {} bytes; use fewer ranks a host", describe(op),
-          row.cells, buffer_bytes);
+  if (cell == 0) {
+    fail("{}: {} cells do not fit in an exchange buffer of {} bytes; use fewer ranks a host", describe(op), row.cells,
+         buffer_bytes);
+  }
   return {cell, std::max<std::int64_t>(1, (row.elements + cell - 1) / cell)};
+}
+
+Cut whole_cut(const Operation& op, int size) {
+  const auto line = static_cast<std::int64_t>(kLine);  // elements, so at least a line of bytes: cells begin at lines
+  return {(row_of(op, size).elements + line - 1) / line * line, 1};
+}
+
+bool fits(const Operation& op, int size, std::size_t buffer_bytes) {
+  const Row row = row_of(op, size);
+  if (row.elements > static_cast<std::int64_t>(buffer_bytes)) {  // before a product could overflow
+    return false;
+  }
+  return static_cast<std::size_t>(row.cells * whole_cut(op, size).cell) * size_of(dtype_of_operation(op)) <=
+         buffer_bytes;
 }
 
 std::size_t Transfer::element() const { return size_of(dtype_of_operation(op_)); }
@@ -103,7 +136,7 @@ const std::byte* Transfer::part_data(std::int64_t part) const {
 void Transfer::fill(const Cut& cut, std::int64_t round, std::byte* buffer) const {
   const std::size_t cell = bytes(cut.cell);
   const auto put = [&](std::int64_t index, const std::byte* array, Range range) {
-    copy_bytes(buffer + static_cast<std::size_t>(index) * cell, array + bytes(range.begin), bytes(range.count()));
+    copy_to_shared(buffer + static_cast<std::size_t>(index) * cell, array + bytes(range.begin), bytes(range.count()));
   };
   switch (op_.kind) {
     case OpKind::all_reduce:

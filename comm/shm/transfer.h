@@ -21,6 +21,9 @@ struct Cut {
 };
 // How the operation is cut into rounds for buffers of this many bytes. The same on all ranks.
 Cut cut_for(const Operation& operation, int size, std::size_t buffer_bytes);
+// One round of any size, and whether it fits in a buffer of this many bytes.
+Cut whole_cut(const Operation& operation, int size);
+bool fits(const Operation& operation, int size, std::size_t buffer_bytes);
 
 // Where everybody's data are. Reused, so that operations allocate nothing.
 struct Places {

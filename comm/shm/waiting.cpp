@@ -47,7 +47,7 @@ void ShmCommunicator::wait_until(const Operation& operation, Done done) {
   while (now - begin < spin) {
     for (int i = 0; i < kChecksAtOnce; ++i) {
       if (done()) {
-        add_waiting(std::chrono::steady_clock::now() - begin);
+        add_waiting(last_completion_ - begin);
         return;
       }
       relax();
@@ -65,7 +65,7 @@ void ShmCommunicator::wait_until(const Operation& operation, Done done) {
     }
     self.parked.store(0);
     if (ready || done()) {
-      add_waiting(std::chrono::steady_clock::now() - begin);
+      add_waiting(last_completion_ - begin);
       return;
     }
     check_failures(operation, std::chrono::steady_clock::now());

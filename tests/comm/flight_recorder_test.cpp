@@ -1,0 +1,151 @@
+#include "trireme/comm/flight_recorder.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace trireme::comm {
+namespace {
+
+using std::chrono::milliseconds;
+
+Operation all_reduce(std::uint64_t sequence, std::int64_t count, std::string_view name) {
+  Operation operation;
+  operation.kind = OpKind::all_reduce;
+  operation.input = Array::zeros({count});
+  operation.output = operation.input;
+  operation.sequence = sequence;
+  operation.name = OpName(name);
+  return operation;
+}
+
+OpRecord record(std::uint64_t sequence, OpKind kind, OpState state, std::int64_t count = 10,
+                std::string_view name = "") {
+  OpRecord out;
+  out.sequence = sequence;
+  out.kind = kind;
+  out.state = state;
+  out.count = count;
+  out.name = OpName(name);
+  return out;
+}
+
+constexpr OpState kDone = OpState::completed;
+constexpr OpState kStarted = OpState::started;
+
+TEST(FlightRecorder, TellsWhatRanAndHowLong) {
+  FlightRecorder recorder;
+  const FlightRecorder::TimePoint begin{};
+  const std::uint64_t first = recorder.started(all_reduce(0, 5, "bucket 0"), begin);
+  recorder.started(all_reduce(1, 6, "bucket 1"), begin + milliseconds(4));
+  recorder.completed(first, begin + milliseconds(3));
+  EXPECT_EQ(recorder.text(begin + milliseconds(10)),
+            "all_reduce #0 \"bucket 0\" f32 x 5 completed 10.000 ms ago, took 3.000 ms\n"
+            "all_reduce #1 \"bucket 1\" f32 x 6 started 6.000 ms ago\n");
+}
+
+TEST(FlightRecorder, DumpsJsonEvenOfNamesThatAreNoText) {
+  FlightRecorder recorder;
+  recorder.started(all_reduce(7, 5, "a\xff\"b"), {});
+  const auto dump = nlohmann::json::parse(recorder.json(3, FlightRecorder::TimePoint(milliseconds(2))));
+  EXPECT_EQ(dump["rank"], 3);
+  EXPECT_EQ(dump["records"][0]["sequence"], 7);
+  EXPECT_EQ(dump["records"][0]["kind"], "all_reduce");
+  EXPECT_EQ(dump["records"][0]["state"], "started");
+  EXPECT_EQ(dump["records"][0]["age_ms"], 2.0);
+}
+
+TEST(FlightRecorder, KeepsTheLastOperationsOnly) {
+  FlightRecorder recorder;
+  const auto many = static_cast<std::uint64_t>(FlightRecorder::kCapacity) + 10;
+  for (std::uint64_t i = 0; i < many; ++i) {
+    recorder.started(all_reduce(i, 1, ""), {});
+  }
+  recorder.completed(3, {});  // long forgotten
+  const std::vector<OpRecord> records = recorder.records();
+  ASSERT_EQ(records.size(), FlightRecorder::kCapacity);
+  EXPECT_EQ(records.front().sequence, 10u);
+  EXPECT_EQ(records.back().sequence, many - 1);
+  EXPECT_EQ(records[FlightRecorder::kCapacity - 7].state, kStarted);
+}
+
+TEST(FlightRecorder, CutsLongNames) {
+  const OpName name(std::string(200, 'x'));
+  EXPECT_EQ(name.view().size(), 94u);
+  EXPECT_EQ(name.view().substr(91), "...");
+}
+
+struct Case {
+  const char* what;
+  std::vector<RankHistory> histories;
+  std::vector<int> ranks;  // empty: no divergence
+  std::string text;        // is part of the answer
+};
+
+class FirstDivergence : public testing::TestWithParam<Case> {};
+
+TEST_P(FirstDivergence, IsFound) {
+  const auto found = first_divergence(GetParam().histories);
+  ASSERT_EQ(found.has_value(), !GetParam().ranks.empty());
+  if (found) {
+    EXPECT_EQ(found->ranks, GetParam().ranks);
+    EXPECT_NE(found->text.find(GetParam().text), std::string::npos) << found->text;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, FirstDivergence,
+    testing::Values(
+        Case{"nothing recorded", {{0, {}}, {1, {}}}, {}, ""}, Case{"no ranks", {}, {}, ""},
+        Case{"equal", {{0, {record(0, OpKind::barrier, kDone)}}, {1, {record(0, OpKind::barrier, kDone)}}}, {}, ""},
+        Case{"all wait in the same operation",
+             {{0, {record(4, OpKind::barrier, kStarted)}}, {1, {record(4, OpKind::barrier, kStarted)}}},
+             {},
+             ""},
+        Case{"one has not started",
+             {{0, {record(4, OpKind::barrier, kDone), record(5, OpKind::all_reduce, kStarted, 10, "bucket 4")}},
+              {1, {record(4, OpKind::barrier, kDone), record(5, OpKind::all_reduce, kStarted, 10, "bucket 4")}},
+              {2, {record(4, OpKind::barrier, kDone)}}},
+             {2},
+             "all_reduce #5 \"bucket 4\" f32 x 10: rank 2 has not started it; its last is barrier #4 (completed)"},
+        Case{"one has started nothing",
+             {{0, {record(0, OpKind::barrier, kStarted)}}, {1, {}}},
+             {1},
+             "barrier #0: rank 1 has started nothing"},
+        Case{"another operation",
+             {{0, {record(1, OpKind::barrier, kStarted)}},
+              {1, {record(1, OpKind::all_gather, kStarted)}},
+              {2, {record(1, OpKind::barrier, kStarted)}}},
+             {1},
+             "barrier #1: rank 1 has all_gather #1 f32 x 10 there"},
+        Case{"another count",
+             {{0, {record(1, OpKind::all_reduce, kStarted, 10)}}, {1, {record(1, OpKind::all_reduce, kStarted, 11)}}},
+             {1},
+             "f32 x 11"},
+        Case{"another name",
+             {{0, {record(1, OpKind::all_reduce, kStarted, 10, "a")}},
+              {1, {record(1, OpKind::all_reduce, kStarted, 10, "b")}}},
+             {1},
+             "\"b\""},
+        Case{"one did not complete",
+             {{0, {record(1, OpKind::barrier, kDone)}}, {1, {record(1, OpKind::barrier, kStarted)}}},
+             {1},
+             "barrier #1: rank 1 started it and did not complete it"},
+        Case{"what a ring has forgotten is not missed",
+             {{0, {record(8, OpKind::barrier, kDone), record(9, OpKind::barrier, kDone)}},
+              {1, {record(9, OpKind::barrier, kDone)}}},
+             {},
+             ""},
+        Case{"messages are left out",
+             {{0, {record(0, OpKind::send, kDone), record(0, OpKind::barrier, kDone)}},
+              {1, {record(0, OpKind::barrier, kDone)}}},
+             {},
+             ""}),
+    [](const testing::TestParamInfo<Case>& info) {
+      std::string name = info.param.what;
+      std::replace(name.begin(), name.end(), ' ', '_');
+      return name;
+    });
+
+}  // namespace
+}  // namespace trireme::comm

@@ -1,0 +1,149 @@
+// Processes that die in the middle: every survivor is told within moments who it was, and nothing is left behind.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+
+#include "tests/comm/ranks.h"
+#include "trireme/comm/work.h"
+
+namespace trireme::test {
+namespace {
+
+using comm::CommError;
+using comm::Communicator;
+
+[[noreturn]] void die() {
+  kill(getpid(), SIGKILL);
+  std::this_thread::sleep_for(std::chrono::hours(1));
+  std::abort();
+}
+
+// The deadline of the collectives is 20 s: who learns of the death by it is too late.
+template <class F>
+void expect_death_of(int victim, F f) {
+  const auto begin = std::chrono::steady_clock::now();
+  try {
+    f();
+    ADD_FAILURE() << "no error";
+  } catch (const CommError& error) {
+    const std::string message = error.what();
+    EXPECT_NE(message.find("rank " + std::to_string(victim) + " (pid "), std::string::npos) << message;
+    EXPECT_NE(message.find("is dead"), std::string::npos) << message;
+    ASSERT_EQ(error.details().ranks.size(), 1u);
+    EXPECT_EQ(error.details().ranks[0], victim);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+}
+
+std::vector<std::string> entries_of_dev_shm() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator("/dev/shm")) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+class ShmDeath : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Ranks, ShmDeath, testing::Values(2, 3, 4, 7));
+
+TEST_P(ShmDeath, BeforeAnOperationWhileTheOthersSleepInIt) {
+  const int victim = GetParam() - 1;
+  run_processes(GetParam(),
+                [&](Communicator& comm) {
+                  comm.barrier().wait();
+                  if (comm.rank() == victim) {
+                    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+                    die();
+                  }
+                  expect_death_of(victim, [&] { comm.all_reduce(Array::zeros({10})).wait(); });
+                },
+                {.killed_rank = victim});
+}
+
+TEST_P(ShmDeath, InTheMiddleOfLargeOperations) {
+  run_processes(GetParam(),
+                [&](Communicator& comm) {
+                  const Array array =
+                      comm.rank() % 2 == 0 ? comm.allocate({1 << 20}, DType::f32) : Array::zeros({1 << 20});
+                  comm.all_reduce(array).wait();
+                  expect_death_of(0, [&] {
+                    for (int turn = 0;; ++turn) {
+                      const comm::Work work = comm.all_reduce(array);
+                      if (comm.rank() == 0 && turn == 3) {
+                        die();
+                      }
+                      work.wait();
+                    }
+                  });
+                },
+                {.killed_rank = 0});
+}
+
+TEST_P(ShmDeath, OfTheSenderOfAMessage) {
+  run_processes(GetParam(),
+                [&](Communicator& comm) {
+                  if (comm.rank() == 0) {
+                    die();
+                  }
+                  expect_death_of(0, [&] { comm.recv(Array::zeros({10}), 0).wait(); });
+                },
+                {.killed_rank = 0});
+}
+
+TEST_P(ShmDeath, AfterItsLastShareIsNoError) {
+  const int victim = GetParam() - 1;
+  run_processes(GetParam(),
+                [&](Communicator& comm) {
+                  const Array array = comm.allocate({1 << 16}, DType::f32);
+                  array.fill(1);
+                  comm.all_reduce(array).wait();
+                  if (comm.rank() == victim) {
+                    die();
+                  }
+                  EXPECT_EQ(array.data<float>()[0], static_cast<float>(comm.size()));
+                },
+                {.killed_rank = victim});
+}
+
+TEST(ShmMemory, LeavesNothingBehind) {
+  const std::vector<std::string> before = entries_of_dev_shm();
+  run_processes(2,
+                [](Communicator& comm) {
+                  const Array array = comm.allocate({1 << 20}, DType::f32);
+                  array.fill(1);
+                  comm.all_reduce(array).wait();
+                  if (comm.rank() == 1) {
+                    die();
+                  }
+                },
+                {.killed_rank = 1});
+  EXPECT_EQ(entries_of_dev_shm(), before);
+}
+
+TEST(ShmMemory, FreedArraysAreUsedAgain) {
+  run_processes(2, [](Communicator& comm) {
+    const std::byte* first = comm.allocate({1 << 18}, DType::f32).bytes_data();
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_EQ(comm.allocate({1 << 18}, DType::f32).bytes_data(), first);
+    }
+  });
+}
+
+TEST(ShmMemory, ArraysOutliveTheirCommunicator) {
+  Array kept;
+  run_processes(1, [&](Communicator& comm) { kept = comm.allocate({1000}, DType::f32); });
+  run_processes(1, [](Communicator& comm) {
+    const auto child = comm.split(0, 0);
+    const Array array = child->allocate({1000}, DType::f32);
+    array.fill(3);
+    EXPECT_EQ(array.data<float>()[999], 3);
+  });
+}
+
+}  // namespace
+}  // namespace trireme::test
