@@ -85,6 +85,19 @@ TEST_F(Resume, AfterSigtermWhichSavesAndExits75) {
   }
 }
 
+TEST_F(Resume, AfterSigtermToTheLauncherWhichExits75Too) {
+  const std::string expected = hash_without_stop({"--steps", "150"});
+  fs::remove(metrics_);
+  Process first(launched(2, saved({"--steps", "150"})));
+  ASSERT_TRUE(wait_for_text(metrics_, "\"step\":2,"));
+  first.send(SIGTERM);
+  const Outcome stopped = first.wait();
+  ASSERT_EQ(stopped.code, 75) << stopped.err;
+  const Outcome rest = run(saved({"--steps", "150"}));
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_EQ(hash_of(metrics_), expected);
+}
+
 TEST_F(Resume, AfterKillInTheMiddleOfProcessesAndLauncher) {
   const std::string expected = hash_without_stop({"--steps", "300"});
   fs::remove(metrics_);
