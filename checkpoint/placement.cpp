@@ -20,7 +20,7 @@ void require_valid(const sharding::StateTensor& tensor) {
   const std::int64_t rows = row_count(tensor.rows.shape());
   require(same_but_rows(tensor.global_shape, tensor.rows.shape()) && tensor.row_begin >= 0 &&
               tensor.row_begin <= all - rows,
-          "checkpoint: '{}' has {} at row {}, which is no part of its shape {}", tensor.name, describe(tensor.rows),
+          "checkpoint: '{}' has {} at row {}, which is no part of its shape {}", tensor.name, tensor.rows,
           tensor.row_begin, to_string(tensor.global_shape));
   require(tensor.rows.defined() || tensor.rows.count() == 0,
           "checkpoint: '{}' has no values yet; call strategy.prepare(model, optimizer) first", tensor.name);

@@ -10,7 +10,7 @@ namespace trireme::training {
 
 std::int64_t count_right(const Array& scores, const Array& labels) {
   require(scores.dims() == 2 && labels.count() == scores.size(0),
-          "count_right: scores {} and labels {} do not belong together", describe(scores), describe(labels));
+          "count_right: scores {} and labels {} do not belong together", scores, labels);
   const Array rows = scores.to(DType::f32).contiguous();
   const Array wanted = labels.to(DType::i64).contiguous();
   const std::int64_t classes = rows.size(1);

@@ -58,6 +58,11 @@ void check_options(const ProgramOptions& options) {
       "--backend local: ranks are threads of one process, but a launcher started {} processes; use --backend shm, "
       "or start the program alone",
       launched_world_size());
+  constexpr std::int64_t kMostThreads = 1024;
+  require_usage(options.threads <= kMostThreads, "--threads {}: at most {} expected; as many as the machine has cores",
+                options.threads, kMostThreads);
+  require_usage(options.ranks <= kMostThreads, "--ranks {}: at most {} expected with --backend local", options.ranks,
+                kMostThreads);
   require_usage(options.timeout_seconds > 0, "--timeout: {} given, a number of seconds above 0 expected",
                 options.timeout_seconds);
   std::error_code ignored;

@@ -60,26 +60,65 @@ CLI::Option* choice(CLI::Option* option, const std::vector<std::string>& words) 
       ""));
 }
 
+// CLI11's help with defaults in parentheses, wrapped lines, and no blank line more than needed.
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  HelpFormatter() { column_width(kColumn); }
+
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    return CLI::Formatter::make_usage(app, std::move(name)) + "\n";
+  }
+  std::string make_group(std::string group, bool is_positional,
+                         std::vector<const CLI::Option*> options) const override {
+    return CLI::Formatter::make_group(std::move(group), is_positional, std::move(options)).substr(1);  // a blank line
+  }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    if (option->get_expected_max() == 0) {
+      return "";  // a flag
+    }
+    const std::string value = option->get_default_str();
+    return " " + option->get_type_name() + (value.empty() ? "" : " (" + value + ")");
+  }
+  std::string make_option_desc(const CLI::Option* option) const override {
+    std::string text = option->get_description();
+    for (std::size_t begin = 0; text.size() - begin > kWidth;) {
+      const std::size_t space = text.rfind(' ', begin + kWidth);
+      if (space == std::string::npos || space <= begin) {
+        break;
+      }
+      text[space] = '\n';
+      begin = space + 1;
+    }
+    return text;
+  }
+
+ private:
+  static constexpr std::size_t kColumn = 36;
+  static constexpr std::size_t kWidth = 100 - kColumn;
+};
+
 }  // namespace
 
 struct OptionParser::Impl {
   Impl(std::string_view program, std::string_view purpose, ProgramOptions& values)
       : app(std::string(purpose), std::string(program)), common(values) {
-    app.get_formatter()->column_width(38);
-    app.option_defaults()->always_capture_default(false);
+    app.formatter(std::make_shared<HelpFormatter>());
     app.allow_config_extras(false);
-    app.set_help_flag("-h,--help", "show this and exit");
-    app.set_version_flag("--version", "trireme 0.1.0");
-    app.set_config("--config", "", "read options from FILE: one `name = value` a line, the same words as here")
-        ->type_name("FILE")
-        ->group("General");
-    app.get_option("--help")->group("General");
-    app.get_option("--version")->group("General");
+    app.set_help_flag();  // comes back at the end of the list
+  }
+
+  // Behind the program's own options, which --help shows first.
+  void add_common() {
     add_data();
     add_optimizer();
     add_ranks();
     add_checkpoints();
     add_output();
+    app.set_config("--config", "", "read options from FILE: one `name = value` a line, the same words as here")
+        ->type_name("FILE")
+        ->group("General");
+    app.set_help_flag("-h,--help", "show this and exit")->group("General");
+    app.set_version_flag("--version", "trireme 0.1.0", "show the version and exit")->group("General");
     for (const LaterOption& option : later_options()) {
       add_later(option);
     }
@@ -89,7 +128,11 @@ struct OptionParser::Impl {
     return scalar(app.add_option(name, target, help))->group(group)->type_name("N")->check(at_least(least));
   }
   CLI::Option* whole(const char* group, const char* name, std::optional<std::int64_t>& target, const char* help) {
-    return app.add_option(name, target, help)->take_last()->group(group)->type_name("N")->check(at_least(0));
+    return app.add_option(name, target, help)
+        ->take_last()
+        ->group(group)
+        ->type_name("N")
+        ->check(at_least(std::int64_t{0}));
   }
   CLI::Option* real(const char* group, const char* name, double& target, const char* help) {
     return scalar(app.add_option(name, target, help))->group(group)->type_name("X")->check(real_at_least(0));
@@ -146,8 +189,8 @@ struct OptionParser::Impl {
           "ranks");
     word(group, "--reduce-order", common.reduce_order, {"canonical", "fast"},
          "canonical: the same bits on every world size");
-    word(group, "--device", common.device, {"auto", "cpu", "cuda"}, "");
-    word(group, "--precision", common.precision, {"f32", "bf16"}, "");
+    word(group, "--device", common.device, {"auto", "cpu", "cuda"}, "where arrays live");
+    word(group, "--precision", common.precision, {"f32", "bf16"}, "of parameters and arithmetic");
     whole(group, "--threads", common.threads, 1, "threads of each rank; the bits do not depend on it");
     real(group, "--timeout", common.timeout_seconds, "deadline of every collective, seconds");
   }
@@ -202,15 +245,15 @@ OptionParser::OptionParser(std::string_view program, std::string_view purpose, P
 OptionParser::~OptionParser() = default;
 
 void OptionParser::add(std::string_view name, std::int64_t& target, std::string_view help, std::int64_t least) {
-  impl_->whole("This program", std::string(name).c_str(), target, least, std::string(help).c_str());
+  impl_->whole("Model and program", std::string(name).c_str(), target, least, std::string(help).c_str());
 }
 void OptionParser::add(std::string_view name, double& target, std::string_view help) {
-  impl_->real("This program", std::string(name).c_str(), target, std::string(help).c_str());
+  impl_->real("Model and program", std::string(name).c_str(), target, std::string(help).c_str());
 }
 void OptionParser::add(std::string_view name, std::string& target, std::string_view help,
                        std::vector<std::string> choices) {
   CLI::Option* option =
-      impl_->text("This program", std::string(name).c_str(), target, "TEXT", std::string(help).c_str());
+      impl_->text("Model and program", std::string(name).c_str(), target, "TEXT", std::string(help).c_str());
   if (!choices.empty()) {
     choice(option, choices);
   }
@@ -219,6 +262,7 @@ void OptionParser::set_examples(std::string_view text) { impl_->app.footer(std::
 
 bool OptionParser::parse(int argc, const char* const* argv) {
   CLI::App& app = impl_->app;
+  impl_->add_common();
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

@@ -28,7 +28,7 @@ class OptionParser {
   void set_examples(std::string_view text);
 
   // False if the arguments asked for --help or --version, which has then been printed to stdout. Raises a usage Error
-  // for unknown words, bad values, and options that this version does not have.
+  // for unknown words, bad values, and options that this version does not have. Once, after every add().
   bool parse(int argc, const char* const* argv);
 
  private:

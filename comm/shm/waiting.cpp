@@ -136,13 +136,13 @@ void ShmCommunicator::check_failures(const Operation& operation, TimePoint now) 
       adopt_failure(peer);
     }
   }
-  const std::vector<int> missing = missing_ranks(operation);
-  for (const int peer : missing) {
-    if (!failure_ && is_gone(peer)) {
+  for (int peer = 0; peer < size() && !failure_; ++peer) {
+    if (is_gone(peer)) {
       check_gone(operation, peer);
     }
   }
   if (!failure_ && now - operation.start >= operation.timeout) {
+    const std::vector<int> missing = missing_ranks(operation);
     std::string seen;
     for (const int peer : missing) {
       seen += "; " + last_seen(peer);

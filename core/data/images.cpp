@@ -12,7 +12,7 @@ Images::Images(Array pixels, Array labels, bool flatten)
   require(pixels_.dims() == 4 && pixels_.dtype() == DType::u8 && labels_.dims() == 1 && labels_.dtype() == DType::u8 &&
               pixels_.size(0) == labels_.size(0),
           "data::Images: pixels {} and labels {} given, u8 [count, channels, height, width] and u8 [count] expected",
-          describe(pixels_), describe(labels_));
+          pixels_, labels_);
   pixels_ = pixels_.contiguous();
   labels_ = labels_.contiguous();
 }

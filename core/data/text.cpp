@@ -31,19 +31,24 @@ void append_path(const std::filesystem::path& path, std::vector<std::uint8_t>& t
   }
 }
 
-std::vector<std::uint8_t> read_paths(const std::vector<std::filesystem::path>& paths) {
+std::vector<std::uint8_t> read_paths(const std::vector<std::filesystem::path>& paths, std::int64_t context) {
   require(!paths.empty(), "data::ByteText: no path given");
   std::vector<std::uint8_t> text;
   for (const std::filesystem::path& path : paths) {
     append_path(path, text);
   }
+  require(
+      static_cast<std::int64_t>(text.size()) > context,
+      "data::ByteText: {}{}: {} bytes of text, at least {} expected (a context of {} and its last target); give more "
+      "text or a shorter context",
+      paths[0].string(), paths.size() > 1 ? " and the others" : "", text.size(), context + 1, context);
   return text;
 }
 
 }  // namespace
 
 ByteText::ByteText(const std::vector<std::filesystem::path>& paths, std::int64_t context)
-    : ByteText(read_paths(paths), context) {}
+    : ByteText(read_paths(paths, context), context) {}
 
 ByteText::ByteText(std::vector<std::uint8_t> text, std::int64_t context) : text_(std::move(text)), context_(context) {
   require_usage(context > 0, "data::ByteText: a context of {} given, a positive number expected", context);

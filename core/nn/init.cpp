@@ -32,7 +32,7 @@ void fill_tile(const Init& init, const RandomStream& stream, std::int64_t first,
 
 void Init::fill(std::uint64_t seed, std::string_view name, std::int64_t first, const Array& out) const {
   require(out.is_contiguous() && out.defined(),
-          "Init::fill: a contiguous array with storage expected for '{}', {} given", name, describe(out));
+          "Init::fill: a contiguous array with storage expected for '{}', {} given", name, out);
   if (out.dtype() != DType::f32) {  // other types are rounded from the same f32 values
     const Array values = Array::empty(out.shape());
     fill(seed, name, first, values);

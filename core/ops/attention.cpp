@@ -25,7 +25,7 @@ Array with_dense_rows(const Array& array) { return array.strides()[3] == 1 ? arr
 Tensor causal_self_attention(const Tensor& qkv, std::int64_t heads) {
   require(qkv.dims() == 3 && heads > 0 && qkv.size(2) % (3 * heads) == 0 && qkv.size(2) > 0,
           "causal_self_attention: qkv {} and {} heads given; [B, T, 3C] with C a multiple of the heads expected",
-          describe(qkv.array()), heads);
+          qkv.array(), heads);
   const Array packed = qkv.array().contiguous();
   const std::int64_t batch = packed.size(0);
   const std::int64_t length = packed.size(1);
@@ -52,8 +52,8 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, bool causal)
   require(q.dims() == 4 && k.shape() == v.shape() && k.dims() == 4 && q.size(0) == k.size(0) &&
               q.size(1) == k.size(1) && q.size(3) == k.size(3) && q.size(3) > 0 && q.dtype() == k.dtype() &&
               q.dtype() == v.dtype(),
-          "attention: q {}, k {} and v {} given; [B, H, T, D], [B, H, S, D] and [B, H, S, D] expected",
-          describe(q.array()), describe(k.array()), describe(v.array()));
+          "attention: q {}, k {} and v {} given; [B, H, T, D], [B, H, S, D] and [B, H, S, D] expected", q.array(),
+          k.array(), v.array());
   require(!causal || q.size(2) == k.size(2),
           "attention: causal with {} queries and {} keys given, equal numbers expected", q.size(2), k.size(2));
   require(k.size(2) > 0 || q.count() == 0, "attention: no keys given for {} queries", q.size(2));

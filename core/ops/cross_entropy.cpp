@@ -21,7 +21,7 @@ double mean_factor(std::int64_t kept) { return kept == 0 ? 0.0 : 1.0 / static_ca
 }  // namespace
 
 Tensor cross_entropy(const Tensor& logits, const Array& labels, std::int64_t ignore_index) {
-  require(logits.dims() == 2, "cross_entropy: logits {} given, [N, V] expected", describe(logits.array()));
+  require(logits.dims() == 2, "cross_entropy: logits {} given, [N, V] expected", logits.array());
   const std::int64_t rows = logits.size(0);
   const Array index = labels.contiguous();
   const std::int64_t kept = check_labels("cross_entropy", index, rows, logits.size(1), ignore_index);

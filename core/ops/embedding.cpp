@@ -50,8 +50,8 @@ void scatter_add(const T* dy, const Index* indices, std::int64_t count, std::int
 }  // namespace
 
 Tensor embedding(const Tensor& table, const Array& indices) {
-  require(table.dims() == 2, "embedding: table {} given, two dims expected", describe(table.array()));
-  require(is_floating(table.dtype()), "embedding: table {} given, a floating dtype expected", describe(table.array()));
+  require(table.dims() == 2, "embedding: table {} given, two dims expected", table.array());
+  require(is_floating(table.dtype()), "embedding: table {} given, a floating dtype expected", table.array());
   const Array dense = indices.contiguous();
   const Array rows = table.array().contiguous();
   Shape shape = indices.shape();

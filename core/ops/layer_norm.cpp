@@ -203,14 +203,13 @@ namespace ops {
 using HWY_NAMESPACE::kRowTile;
 
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
-  require(x.dims() >= 1 && x.size(-1) > 0, "layer_norm: {} given, at least one dim and one column expected",
-          describe(x.array()));
+  require(x.dims() >= 1 && x.size(-1) > 0, "layer_norm: {} given, at least one dim and one column expected", x.array());
   const std::int64_t columns = x.size(-1);
   const Shape wanted{columns};
   require(
       weight.shape() == wanted && bias.shape() == wanted && weight.dtype() == x.dtype() && bias.dtype() == x.dtype(),
-      "layer_norm: weight {} and bias {} given for x {}; {}[{}] expected for both", describe(weight.array()),
-      describe(bias.array()), describe(x.array()), name_of(x.dtype()), columns);
+      "layer_norm: weight {} and bias {} given for x {}; {}[{}] expected for both", weight.array(), bias.array(),
+      x.array(), name_of(x.dtype()), columns);
   const Array input = x.array().contiguous();
   const Array w = weight.array().contiguous();
   const std::int64_t rows = input.count() / columns;

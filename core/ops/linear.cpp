@@ -15,17 +15,15 @@ struct Sizes {
 
 Sizes check(const Tensor& x, const Tensor& weight, const Tensor& bias, WeightLayout layout) {
   require(weight.dims() == 2 && x.dims() >= 1,
-          "linear: x {} and weight {} given; x [.., in] and a weight of two dims expected", describe(x.array()),
-          describe(weight.array()));
+          "linear: x {} and weight {} given; x [.., in] and a weight of two dims expected", x.array(), weight.array());
   const bool out_first = layout == WeightLayout::out_in;
   const std::int64_t in = weight.size(out_first ? 1 : 0);
   const std::int64_t out = weight.size(out_first ? 0 : 1);
   require(x.size(-1) == in && x.dtype() == weight.dtype(),
-          "linear: x {} given for weight {} stored as {}; {}[.., {}] expected", describe(x.array()),
-          describe(weight.array()), out_first ? "[out, in]" : "[in, out]", name_of(weight.dtype()), in);
+          "linear: x {} given for weight {} stored as {}; {}[.., {}] expected", x.array(), weight.array(),
+          out_first ? "[out, in]" : "[in, out]", name_of(weight.dtype()), in);
   require(!bias.defined() || (bias.shape() == Shape{out} && bias.dtype() == x.dtype()),
-          "linear: bias {} given, {}[{}] expected", bias.defined() ? describe(bias.array()) : "", name_of(x.dtype()),
-          out);
+          "linear: bias {} given, {}[{}] expected", bias.defined() ? bias.array() : Array(), name_of(x.dtype()), out);
   return {in == 0 ? x.shape().count() : x.count() / in, in, out, layout};
 }
 

@@ -120,8 +120,8 @@ void scale(const Array& array, double factor) {
 
 void check(const Tensor& x, const Tensor& weight) {
   require(x.dims() == 2 && weight.dims() == 2 && x.size(1) == weight.size(1) && x.dtype() == weight.dtype(),
-          "linear_cross_entropy: x {} and weight {} given, [N, C] and [V, C] of one dtype expected",
-          describe(x.array()), describe(weight.array()));
+          "linear_cross_entropy: x {} and weight {} given, [N, C] and [V, C] of one dtype expected", x.array(),
+          weight.array());
 }
 
 }  // namespace

@@ -129,14 +129,12 @@ void add_gradient(Gradients& gradients, int input, const Shape& shape, const Ope
 }  // namespace
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
-  require(a.dims() >= 2 && b.dims() >= 2, "matmul: {} and {} given, two dims or more expected", describe(a.array()),
-          describe(b.array()));
+  require(a.dims() >= 2 && b.dims() >= 2, "matmul: {} and {} given, two dims or more expected", a.array(), b.array());
   const std::int64_t m = a.size(-2);
   const std::int64_t k = a.size(-1);
   const std::int64_t n = b.size(-1);
   require(b.size(-2) == k && a.dtype() == b.dtype(),
-          "matmul: {} and {} given; [.., M, K] and [.., K, N] of one dtype expected", describe(a.array()),
-          describe(b.array()));
+          "matmul: {} and {} given; [.., M, K] and [.., K, N] of one dtype expected", a.array(), b.array());
   const Shape batch = broadcast_shapes(batch_shape(a.shape()), batch_shape(b.shape()), "matmul");
   const Operand left = make_operand(a.array(), batch);
   const Operand right = make_operand(b.array(), batch);

@@ -129,8 +129,7 @@ void softmax_loss_gradient(const Array& logits, const Array& labels, std::int64_
 
 std::int64_t check_labels(const char* op, const Array& labels, std::int64_t rows, std::int64_t classes,
                           std::int64_t ignore_index) {
-  require(labels.shape() == Shape{rows}, "{}: labels {} given for {} rows, [{}] expected", op, describe(labels), rows,
-          rows);
+  require(labels.shape() == Shape{rows}, "{}: labels {} given for {} rows, [{}] expected", op, labels, rows, rows);
   std::int64_t kept = 0;
   dispatch_indices(labels, op, "labels", [&](const auto* label) {
     for (std::int64_t i = 0; i < rows; ++i) {

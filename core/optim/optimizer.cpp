@@ -11,7 +11,7 @@ namespace {
 void check_slot(const Slot& slot, bool whole_rows) {
   require(slot.value.dtype() == DType::f32 && slot.value.dims() == 1 && slot.value.is_contiguous(),
           "Optimizer: parameter '{}': slot value {} given, a flat contiguous f32 array expected", slot.name,
-          describe(slot.value));
+          slot.value);
   require(slot.first >= 0 && slot.first + slot.value.count() <= slot.shape.count(),
           "Optimizer: parameter '{}' of shape {}: elements [{}, {}) given, which it does not have", slot.name,
           to_string(slot.shape), slot.first, slot.first + slot.value.count());
@@ -43,8 +43,7 @@ void Optimizer::attach(std::vector<Slot> slots, std::function<void()> clear_grad
         state = Array::zeros({length});
       }
       require(state.dtype() == DType::f32 && state.shape() == Shape{length} && state.is_contiguous(),
-              "Optimizer: parameter '{}': state {} given, a contiguous f32[{}] expected", slot.name, describe(state),
-              length);
+              "Optimizer: parameter '{}': state {} given, a contiguous f32[{}] expected", slot.name, state, length);
     }
   }
   slots_ = std::move(slots);

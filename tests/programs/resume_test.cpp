@@ -65,24 +65,37 @@ TEST_F(Resume, InTheMiddleOfAShuffledEpochWithASchedule) {
 }
 
 TEST_F(Resume, AfterSigtermWhichSavesAndExits75) {
-  const std::string expected = hash_without_stop({"--steps", "600"});
+  const std::string expected = hash_without_stop({"--steps", "150"});
   for (const int number : {SIGTERM, SIGINT, SIGUSR1}) {
     SCOPED_TRACE(number);
     fs::remove_all(checkpoints_);
     fs::remove(metrics_);
-    Process first(saved({"--steps", "600", "--backend", "local", "--ranks", "2"}));
-    ASSERT_TRUE(wait_for_text(metrics_, "\"step\":3,"));
+    Process first(saved({"--steps", "150", "--backend", "local", "--ranks", "2"}));
+    ASSERT_TRUE(wait_for_text(metrics_, "\"step\":2,"));
     first.send(number);
     const Outcome stopped = first.wait();
     ASSERT_EQ(stopped.code, 75) << stopped.err;
     EXPECT_EQ(read_metrics(metrics_).back()["event"], "stopped");
     EXPECT_EQ(read_metrics(metrics_).back()["saved"], true);
-    const Outcome rest = run(saved({"--steps", "600"}));
+    const Outcome rest = run(saved({"--steps", "150"}));
     ASSERT_EQ(rest.code, 0) << rest.err;
     EXPECT_EQ(hash_of(metrics_), expected);
     const auto lines = read_metrics(metrics_);  // appended: every step is there
-    EXPECT_EQ(std::count_if(lines.begin(), lines.end(), [](const auto& line) { return line.contains("step"); }), 600);
+    EXPECT_EQ(std::count_if(lines.begin(), lines.end(), [](const auto& line) { return line.contains("step"); }), 150);
   }
+}
+
+TEST_F(Resume, AfterSigtermToTheLauncherWhichExits75Too) {
+  const std::string expected = hash_without_stop({"--steps", "150"});
+  fs::remove(metrics_);
+  Process first(launched(2, saved({"--steps", "150"})));
+  ASSERT_TRUE(wait_for_text(metrics_, "\"step\":2,"));
+  first.send(SIGTERM);
+  const Outcome stopped = first.wait();
+  ASSERT_EQ(stopped.code, 75) << stopped.err;
+  const Outcome rest = run(saved({"--steps", "150"}));
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_EQ(hash_of(metrics_), expected);
 }
 
 TEST_F(Resume, AfterKillInTheMiddleOfProcessesAndLauncher) {

@@ -93,7 +93,7 @@ TEST_F(WrongInput, TextThatIsAbsentEmptyOrTooShort) {
     return std::vector<std::string>{"train_gpt", "--data", path, "--progress", "off"};
   };
   expect_error(with_data(absent_), 1, absent_);
-  expect_error(with_data(empty_), 1, "empty");
+  expect_error(with_data(empty_), 1, empty_ + ": 0 bytes of text");
   expect_error(with_data(file_), 1, "context");
   fs::create_directory(dir_ / "folder");
   expect_error(with_data(dir_ / "folder"), 1, "folder");

@@ -11,8 +11,8 @@ COMMON = {
     "--threads": (), "--reduce-order": ("canonical", "fast"), "--data": (), "--steps": (), "--epochs": (),
     "--global-batch": (), "--lanes": (), "--seed": (), "--order": ("shuffled", "sequential"), "--lr": (),
     "--lr-schedule": ("constant", "cosine"), "--warmup-steps": (), "--weight-decay": (), "--clip-norm": (),
-    "--config": (), "--checkpoint-dir": (), "--save-every": (), "--keep": (), "--resume": ("auto", "none"), "--init": (),
-    "--export": (),
+    "--config": (), "--checkpoint-dir": (), "--save-every": (), "--keep": (), "--resume": ("auto", "none"),
+    "--init": (), "--export": (),
     "--metrics": (), "--progress": ("auto", "bar", "log", "off"), "--timeout": (), "--ranks": (), "--accumulate": (),
     "--on-save-error": ("stop", "continue"),
 }

@@ -63,6 +63,19 @@ def check_words(tree):
             banned(tree, library, IN_LIBRARY, True))
 
 
+def check_eager_messages(tree):
+    """Arguments of require() are evaluated on every call, so they make no text: arrays are passed as they are."""
+    found = []
+    literal = r'"(?:\\.|[^"\\])*"'
+    statement = re.compile(rf"\brequire(?:_usage)?\((?:{literal}|[^;\"])*?\b(?:describe|to_string|fmt::format)\(", re.S)
+    for name in tree.cpp(under=("core/ops/", "core/array/", "core/autograd/", "comm/")):
+        for match in statement.finditer(tree.text[name]):
+            line = tree.text[name][:match.end()].count("\n") + 1
+            found.append(Finding(f"{name}:{line}", "text is made for require() on every call",
+                                 "pass the value itself, or write if (!ok) { fail(...); }"))
+    return found
+
+
 def check_lines(tree):
     """Lines of at most 120 characters, no trailing white space, no tabs, a newline at the end."""
     found = []

@@ -59,6 +59,16 @@ class Words(unittest.TestCase):
         self.assertEqual(places(text.check_words, examples__a_cpp='printf("x");\n'), [])
 
 
+class EagerMessages(unittest.TestCase):
+    def test_text_made_on_every_call_is_found(self):
+        self.assertEqual(places(text.check_eager_messages, comm__a_cpp='require(ok, "a; {}",\n  describe(x));\n'),
+                         ["comm/a.cpp:2"])
+
+    def test_values_and_other_calls_pass(self):
+        self.assertEqual(places(text.check_eager_messages, comm__a_cpp='require(ok, "describe({})", x);\n'
+                                "fail(describe(x));\n"), [])
+
+
 class Lines(unittest.TestCase):
     def test_long_lines_white_space_and_missing_newlines_are_found(self):
         self.assertEqual(places(text.check_lines, a_h="x" * 121 + "\n"), ["a.h:1"])

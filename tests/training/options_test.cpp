@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include <fstream>
+#include <sstream>
 
 #include "tests/support/temp_dir.h"
 #include "trireme/core/base/error.h"
@@ -189,6 +190,11 @@ TEST(Options, WhatThisVersionDoesNotHaveIsAnErrorAndNeverSilence) {
   }
 }
 
+TEST(Options, NumbersOfThreadsThatNoMachineHasAreAnError) {
+  EXPECT_THAT(complaint({"--threads", "100000"}), testing::HasSubstr("at most 1024 expected"));
+  EXPECT_THAT(complaint({"--backend", "local", "--ranks", "100000"}), testing::HasSubstr("at most 1024 expected"));
+}
+
 TEST(Options, RanksNeedTheLocalBackend) {
   EXPECT_THAT(complaint({"--ranks", "2"}), testing::HasSubstr("trireme run --nproc-per-node 2"));
 }
@@ -242,7 +248,12 @@ TEST(Options, HelpNamesEveryOptionThatWorksOnceWithItsDefault) {
     EXPECT_NE(first, std::string::npos) << name;
     EXPECT_EQ(help.find(at_line_start, first + 1), std::string::npos) << name << " is listed twice";
   }
-  EXPECT_THAT(help, testing::HasSubstr("shuffled|sequential"));
+  EXPECT_THAT(help, testing::HasSubstr("--order shuffled|sequential (shuffled)"));
+  EXPECT_THAT(help, testing::HasSubstr("--layers N (4)"));
+  std::istringstream lines(help);
+  for (std::string line; std::getline(lines, line);) {
+    EXPECT_LE(line.size(), 100u) << line;
+  }
   EXPECT_EQ(help.find("--zero-stage"), std::string::npos);
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <map>
 #include <mutex>
 #include <set>
 
@@ -113,6 +114,23 @@ TEST(Trainer, HasTheSameBitsOnAnyRanksAlsoWhenSomeHaveNothingInAShortBatch) {
   for (const int ranks : {2, 3, 4, 6}) {
     EXPECT_EQ(on_ranks(ranks, train).params_hash, expected) << ranks << " ranks";
   }
+}
+
+TEST(Trainer, EachRankComputesOnlyItsOwnLanes) {
+  std::mutex mutex;
+  std::map<std::int64_t, std::vector<std::int64_t>> leaves_of_rank;  // of the first step
+  on_ranks(3, [&](Rank& rank) {
+    const int me = rank.strategy.communicator().rank();
+    return rank.fit({.steps = 1, .loss = [&, me](const data::Batch& batch) {
+                       const std::lock_guard lock(mutex);
+                       leaves_of_rank[me].push_back(step_context().leaf);
+                       EXPECT_EQ(batch.items, 1);
+                       return ops::cross_entropy(rank.model(batch.inputs), batch.labels);
+                     }});
+  });
+  EXPECT_EQ(leaves_of_rank[0], (std::vector<std::int64_t>{0, 1}));
+  EXPECT_EQ(leaves_of_rank[1], (std::vector<std::int64_t>{2, 3}));
+  EXPECT_EQ(leaves_of_rank[2], (std::vector<std::int64_t>{4, 5}));
 }
 
 TEST(Trainer, TheLoopByHandGivesTheSameBits) {
