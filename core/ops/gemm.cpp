@@ -212,8 +212,11 @@ void multiply_rows(const GemmArgs<T>& args, Step<T> step, std::int64_t block, st
 }
 
 template <class T>
-void multiply(const GemmArgs<T>& args) {
+void multiply(GemmArgs<T> args) {
   thread_local Scratch<T> scratch;
+  if (args.k == 0) {
+    args.a = args.b = args.c;  // never read; offsets from a null pointer would be undefined
+  }
   const std::int64_t depth = depth_of(args.k);
   const std::int64_t panel = Step<T>::panel_columns();
   const std::int64_t fit = kBlockBytes / static_cast<std::int64_t>(sizeof(T)) / depth;
