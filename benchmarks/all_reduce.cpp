@@ -82,6 +82,9 @@ class SpinBarrier {
     board_->arrived[rank_].value.store(turn_, std::memory_order_release);
     for (int peer = 0; peer < size_; ++peer) {
       while (board_->arrived[peer].value.load(std::memory_order_acquire) < turn_) {
+        if (size_ > cores_) {  // whom we wait for may need this core
+          sched_yield();
+        }
         __builtin_ia32_pause();
       }
     }
@@ -91,6 +94,7 @@ class SpinBarrier {
   Board* board_;
   int rank_;
   int size_;
+  int cores_ = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   std::uint32_t turn_ = 0;
 };
 
