@@ -40,19 +40,39 @@ struct alignas(64) Slot {
 };
 static_assert(offsetof(Slot, name) == 64);
 
-enum class MessageState : std::uint32_t { free, posted, taken, refused };
+enum class MessageState : std::uint64_t { free, posted, taken, refused };
 
-// One send, written by the sender; the receiver moves it from posted to taken or refused.
+// What a receiver must see in one piece: an entry may be taken by its receiver and used for another one at any time.
+struct MessageHeader {
+  MessageState state = MessageState::free;
+  int destination = 0;
+  std::uint64_t order = 0;  // of the sends of this rank
+
+  std::uint64_t packed() const {
+    return static_cast<std::uint64_t>(state) | static_cast<std::uint64_t>(destination) << 2 | order << 24;
+  }
+  static MessageHeader unpack(std::uint64_t bits) {
+    return {static_cast<MessageState>(bits & 3), static_cast<int>(bits >> 2 & 0x3fffff), bits >> 24};
+  }
+};
+
+// One send, written by the sender; the receiver moves it from posted to taken or refused. Other fields than the header
+// belong to the receiver while it is posted to it, else to the sender.
 struct alignas(64) Message {
-  std::atomic<MessageState> state{MessageState::free};
-  std::int32_t destination = 0;
+  std::atomic<std::uint64_t> header{0};
   std::int32_t tag = 0;
   DType dtype = DType::f32;
   DType wanted_dtype = DType::f32;  // by the receiver that refused
-  std::uint64_t order = 0;
   std::int64_t count = 0;
   std::int64_t wanted_count = 0;
   std::uint64_t data = 0;  // offset in the sender's segment
+
+  MessageHeader look() const { return MessageHeader::unpack(header.load()); }
+  void move_to(MessageState state) {
+    MessageHeader moved = look();
+    moved.state = state;
+    header.store(moved.packed());
+  }
 };
 
 using Reason = FixedText<446>;

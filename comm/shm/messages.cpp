@@ -8,10 +8,20 @@
 
 namespace trireme::comm::shm {
 
+// An earlier receive of the same messages that found none: a message that came since is not for a later one.
+bool ShmCommunicator::must_queue(std::size_t index) const {
+  const Operation& op = messages_[index]->operation;
+  return std::any_of(messages_.begin(), messages_.begin() + static_cast<std::ptrdiff_t>(index),
+                     [&](const auto& earlier) {
+                       return !earlier->done && op.kind == OpKind::recv && earlier->operation.kind == OpKind::recv &&
+                              earlier->operation.peer == op.peer && earlier->operation.tag == op.tag;
+                     });
+}
+
 bool ShmCommunicator::advance_messages() {
   bool changed = false;
   for (std::size_t i = 0; i < messages_.size() && !failure_; ++i) {  // in the order of their start
-    changed |= messages_[i]->advance();
+    changed |= !must_queue(i) && messages_[i]->advance();
   }
   std::erase_if(messages_, [](const std::shared_ptr<ShmMessage>& message) { return message->done; });
   return changed;
@@ -29,7 +39,7 @@ void ShmMessage::finish() {
 bool ShmMessage::post() {
   Message* const end = owner->own().messages + kMessages;
   Message* const free =
-      std::find_if(owner->own().messages, end, [](const Message& m) { return m.state.load() == MessageState::free; });
+      std::find_if(owner->own().messages, end, [](const Message& m) { return m.look().state == MessageState::free; });
   if (free == end) {
     return false;
   }
@@ -41,13 +51,11 @@ bool ShmMessage::post() {
     data = staged;
   }
   entry = free;
-  entry->destination = operation.peer;
   entry->tag = operation.tag;
   entry->dtype = array.dtype();
   entry->count = array.count();
   entry->data = data;
-  entry->order = owner->message_order_++;
-  entry->state.store(MessageState::posted);
+  entry->header.store(MessageHeader{MessageState::posted, operation.peer, owner->message_order_++}.packed());
   owner->ring(operation.peer);
   return true;
 }
@@ -56,7 +64,7 @@ bool ShmMessage::advance_send() {
   if (entry == nullptr) {
     return post();
   }
-  const MessageState state = entry->state.load();
+  const MessageState state = entry->look().state;
   if (state == MessageState::posted) {
     return false;
   }
@@ -67,7 +75,7 @@ bool ShmMessage::advance_send() {
                 {owner->rank(), operation.peer});
     return true;
   }
-  entry->state.store(MessageState::free);
+  entry->move_to(MessageState::free);
   if (staged != kNowhere) {
     owner->segment_->free(staged);
   }
@@ -75,16 +83,23 @@ bool ShmMessage::advance_send() {
   return true;
 }
 
-Message* ShmMessage::find_posted() const {
+Message* ShmMessage::oldest_posted() const {
   Message* oldest = nullptr;
+  std::uint64_t least = 0;
   for (Message& message : owner->control(operation.peer).messages) {
-    if (message.state.load() == MessageState::posted && message.destination == owner->rank() &&
-        message.tag == operation.tag && (oldest == nullptr || message.order < oldest->order)) {
+    const MessageHeader header = message.look();
+    if (header.state == MessageState::posted && header.destination == owner->rank() && message.tag == operation.tag &&
+        (oldest == nullptr || header.order < least)) {
       oldest = &message;
+      least = header.order;
     }
   }
   return oldest;
 }
+
+// While the entries are looked through, an older message may be posted to one already passed, and a newer one be found.
+// All that is older than a message found is visible by then, so a second look finds the oldest.
+Message* ShmMessage::find_posted() const { return oldest_posted() == nullptr ? nullptr : oldest_posted(); }
 
 bool ShmMessage::advance_recv() {
   Message* const message = find_posted();
@@ -98,7 +113,7 @@ bool ShmMessage::advance_recv() {
                     name_of(message->dtype), message->count, owner->rank(), name_of(output.dtype()), output.count());
     message->wanted_count = output.count();
     message->wanted_dtype = output.dtype();
-    message->state.store(MessageState::refused);
+    message->move_to(MessageState::refused);
     owner->ring(operation.peer);
     owner->fail(cause, {operation.peer, owner->rank()});
     return true;
@@ -106,7 +121,7 @@ bool ShmMessage::advance_recv() {
   if (output.count() > 0) {
     std::memcpy(output.bytes_data(), owner->segment_of(operation.peer) + message->data, output.bytes());
   }
-  message->state.store(MessageState::taken);
+  message->move_to(MessageState::taken);
   finish();
   return true;
 }

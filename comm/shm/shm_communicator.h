@@ -79,6 +79,7 @@ class ShmCommunicator final : public Communicator {
 
   // Messages (messages.cpp).
   bool advance_messages();
+  bool must_queue(std::size_t index) const;
 
   // Waiting and failing (waiting.cpp).
   template <class State>

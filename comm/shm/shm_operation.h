@@ -48,6 +48,7 @@ class ShmMessage final : public WorkState {
   bool advance_send();
   bool advance_recv();
   bool post();
+  Message* oldest_posted() const;
   Message* find_posted() const;
   void finish();
 };

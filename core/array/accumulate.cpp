@@ -1,44 +1,85 @@
 #include "trireme/core/array/accumulate.h"
 
+#include <algorithm>
+#include <type_traits>
+
 #include "trireme/core/base/parallel.h"
 
-namespace trireme {
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "trireme/core/array/accumulate.cpp"
+#include "trireme/core/base/simd.h"
+// after simd.h
+#include "trireme/core/base/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace trireme::HWY_NAMESPACE {
 namespace {
 
 constexpr std::int64_t kTile = 64 << 10;
 
 template <class T>
-void add(T* __restrict target, const T* __restrict source, std::int64_t begin, std::int64_t end) {
-  if constexpr (std::is_same_v<T, BFloat16> || std::is_same_v<T, Float16>) {
-    for (std::int64_t i = begin; i < end; ++i) {
+inline constexpr bool kIsHalf = std::is_same_v<T, BFloat16> || std::is_same_v<T, Float16>;
+
+// f32, f64 and integers in vectors. Integers wrap around; their lanes are added as unsigned, which has no overflow.
+template <class T>
+void add_vectors(T* target, const T* source, std::int64_t count) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const auto sum = [](V a, V b) HWY_ATTR { return hn::Add(a, b); };
+  transform(d, count, target, sum, static_cast<const T*>(target), source);
+}
+
+// An element at a time. bf16 and f16 are added in f32 and rounded once.
+template <class T>
+void add_elements(T* target, const T* source, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    if constexpr (kIsHalf<T>) {
       target[i] = T(static_cast<float>(target[i]) + static_cast<float>(source[i]));
-    }
-  } else if constexpr (std::is_same_v<T, bool>) {
-    for (std::int64_t i = begin; i < end; ++i) {
+    } else {
       target[i] = target[i] || source[i];
-    }
-  } else {
-    for (std::int64_t i = begin; i < end; ++i) {
-      target[i] = static_cast<T>(target[i] + source[i]);
     }
   }
 }
 
+template <class T>
+void add(T* target, const T* source, std::int64_t count) {
+  if constexpr (kIsHalf<T> || std::is_same_v<T, bool>) {
+    add_elements(target, source, count);
+  } else if constexpr (std::is_integral_v<T>) {
+    using U = std::make_unsigned_t<T>;
+    add_vectors(reinterpret_cast<U*>(target), reinterpret_cast<const U*>(source), count);
+  } else {
+    add_vectors(target, source, count);
+  }
+}
+
+void accumulate(const Array& target, const Array& source) {
+  dispatch_all(target.dtype(), [&](auto tag) {
+    using T = decltype(tag);
+    parallel_for(target.count(), kTile,
+                 [to = target.data<T>(), from = source.data<T>()](std::int64_t begin, std::int64_t end) {
+                   add(to + begin, from + begin, end - begin);
+                 });
+  });
+}
+
 }  // namespace
+}  // namespace trireme::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace trireme {
+
+HWY_EXPORT(accumulate);
 
 void accumulate(const Array& target, const Array& source) {
   require(target.shape() == source.shape() && target.dtype() == source.dtype() && target.is_contiguous() &&
               source.is_contiguous(),
-          "accumulate: {} given, contiguous {} expected", source, target);
-  if (target.count() == 0) {
-    return;
+          "accumulate: {} given, contiguous {} expected", describe(source), describe(target));
+  if (target.count() > 0) {
+    HWY_DYNAMIC_DISPATCH(accumulate)(target, source);
   }
-  dispatch_all(target.dtype(), [&](auto tag) {
-    using T = decltype(tag);
-    T* to = target.data<T>();
-    const T* from = source.data<T>();
-    parallel_for(target.count(), kTile, [=](std::int64_t begin, std::int64_t end) { add(to, from, begin, end); });
-  });
 }
 
 }  // namespace trireme
+#endif

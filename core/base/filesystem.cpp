@@ -151,7 +151,9 @@ bool FileSystem::rename_if_exists(const std::string& from, const std::string& to
   return true;
 }
 
-void FileSystem::remove_file(const std::string& path) { check(repeat_interrupted([&] { return do_remove_file(path); }), "remove file", path); }
+void FileSystem::remove_file(const std::string& path) {
+  check(repeat_interrupted([&] { return do_remove_file(path); }), "remove file", path);
+}
 
 void FileSystem::remove_directory(const std::string& path) {
   check(repeat_interrupted([&] { return do_remove_directory(path); }), "remove directory", path);

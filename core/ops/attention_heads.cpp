@@ -24,8 +24,11 @@ using ops::AttentionSizes;
 using ops::GemmArgs;
 using ops::HeadRows;
 
-constexpr std::int64_t kQueries = 32;  // of a block: small, so that little is computed above the diagonal
-constexpr std::int64_t kSlack = 16;    // row kernels may write this many elements past a row of scores
+constexpr std::int64_t kMaxQueries = 64;  // of a block
+constexpr std::int64_t kSlack = 16;       // row kernels may write this many elements past a row of scores
+
+// Queries of a block: few where sequences are short, so that little is computed above the diagonal.
+std::int64_t block_queries(std::int64_t queries) { return queries < 192 ? 32 : kMaxQueries; }
 
 // The rows of one head.
 template <class T>
@@ -119,11 +122,12 @@ class Head {
  public:
   explicit Head(const AttentionSizes& sizes)
       : sizes_(sizes),
+        block_(block_queries(sizes.queries)),
         stride_((sizes.keys + kSlack - 1) / kSlack * kSlack + kSlack),
         scale_(static_cast<T>(1.0 / std::sqrt(static_cast<double>(sizes.width)))) {
     thread_local ops::Workspace workspace;
     const auto transposed = static_cast<std::size_t>(sizes.width * stride_);
-    const auto block = static_cast<std::size_t>(kQueries * stride_);
+    const auto block = static_cast<std::size_t>(block_ * stride_);
     T* memory = workspace.get<T>(2 * (transposed + block) + static_cast<std::size_t>(sizes.queries));
     keys_ = memory;
     values_ = keys_ + transposed;
@@ -134,11 +138,11 @@ class Head {
 
   void forward(Rows<T> q, Rows<T> k, Rows<T> v, Rows<T> out, T* log_sums) {
     transpose(k, keys_);
-    for (std::int64_t first = 0; first < sizes_.queries; first += kQueries) {
-      const std::int64_t count = std::min(kQueries, sizes_.queries - first);
+    for (std::int64_t first = 0; first < sizes_.queries; first += block_) {
+      const std::int64_t count = std::min(block_, sizes_.queries - first);
       const std::int64_t seen = keys_seen(first + count - 1);
       product(q.row(first), q.stride, count, keys_, seen, scores_);
-      T sums[kQueries];
+      T sums[kMaxQueries];
       for (std::int64_t i = 0; i < count; ++i) {
         const auto [largest, sum] = exponentials(scores_ + i * stride_, keys_seen(first + i), seen, scale_);
         log_sums[first + i] = scale_ * largest + std::log(sum);
@@ -173,7 +177,7 @@ class Head {
     }
     // The last block sees every key: it writes dk and dv, the others add to them.
     bool add = head.accumulate;
-    for (std::int64_t first = (sizes_.queries - 1) / kQueries * kQueries; first >= 0; first -= kQueries) {
+    for (std::int64_t first = (sizes_.queries - 1) / block_ * block_; first >= 0; first -= block_) {
       backward_block(head, first, add);
       add = true;
     }
@@ -218,7 +222,7 @@ class Head {
   }
 
   void backward_block(const Backward& head, std::int64_t first, bool add) {
-    const std::int64_t count = std::min(kQueries, sizes_.queries - first);
+    const std::int64_t count = std::min(block_, sizes_.queries - first);
     const std::int64_t seen = keys_seen(first + count - 1);
     product(head.q.row(first), head.q.stride, count, keys_, seen, scores_);
     product(head.dout.row(first), head.dout.stride, count, values_, seen, dscores_);
@@ -241,6 +245,7 @@ class Head {
   }
 
   const AttentionSizes& sizes_;
+  std::int64_t block_;   // queries
   std::int64_t stride_;  // of transposed keys and values, and of scores
   T scale_;
   T* keys_;

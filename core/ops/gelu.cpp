@@ -80,10 +80,10 @@ HWY_EXPORT(gelu_backward);
 namespace ops {
 
 Tensor gelu(const Tensor& x) {
-  const Array input = x.array().contiguous();
+  Array input = x.array().contiguous();
   Array out = Array::empty(input.shape(), input.dtype());
   HWY_DYNAMIC_DISPATCH(gelu_forward)(input, out);
-  return record("gelu", std::move(out), {&x}, [input](const Array& gradient, Gradients& gradients) {
+  return record("gelu", std::move(out), {&x}, [input = std::move(input)](const Array& gradient, Gradients& gradients) {
     const Array dy = gradient.contiguous();
     const Array dx = gradient.is_unique() && gradient.is_contiguous() ? dy : Array::empty(input.shape(), input.dtype());
     HWY_DYNAMIC_DISPATCH(gelu_backward)(input, dy, dx);

@@ -22,28 +22,39 @@ using ops::GemmArgs;
 constexpr std::int64_t kDepth = 384;             // of a block in K: the panel of A (8 x 384 f32, 12 KiB) stays in L1
 constexpr std::int64_t kBlockBytes = 600 << 10;  // the packed block of B: stays in L2
 constexpr std::int64_t kRowTile = 64;            // rows of a tile of parallel_for
+constexpr std::int64_t kRowBlock = 2048;         // rows of A packed at once; a multiple of kRowTile
 constexpr std::int64_t kSkew = 16;   // between packed panels of A, whose distance must not be a multiple of a page
 constexpr std::int64_t kAhead = 12;  // rows that packing fetches in advance
-constexpr std::int64_t kPackColumns = 192;  // with so many columns, packing a transposed A pays
-constexpr std::int64_t kDirectRows = 32;    // with so few rows, packing B would cost more than it brings
+constexpr std::int64_t kPackColumns = 192;        // with so many columns, packing a transposed A pays
+constexpr std::int64_t kDirectBytes = 800 << 10;  // a B that fits the second-level cache is read where it lies
+constexpr std::int64_t kDirectRows = 32;          // with so few rows, packing B would cost more than it brings
 
-// One step in K and N of the product: C[:, columns] += A[:, depths] B[depths, columns].
+// One block of the product: C[rows, columns] += A[rows, depths] B[depths, columns].
 template <class T>
 class Step {
  public:
-  Step(const GemmArgs<T>& args, std::int64_t column, std::int64_t columns, std::int64_t k, std::int64_t depth)
-      : args_(args), column_(column), columns_(columns), k_(k), depth_(depth) {
-    const std::int64_t stride_bytes = args.lda * static_cast<std::int64_t>(sizeof(T));
+  Step(const GemmArgs<T>& args, std::int64_t k, std::int64_t depth) : args_(args), k_(k), depth_(depth) {
+    constexpr std::int64_t kElement = sizeof(T);
     // Rows whose distance is a multiple of a page share one set of the L1 cache and would evict each other.
-    pack_a_ = args.m >= kRows && (args.transpose_a ? columns >= kPackColumns : stride_bytes % 4096 == 0);
-    pack_b_ = args.transpose_b || args.m > kDirectRows;
+    pack_a_ = args.m >= kRows && (args.transpose_a ? args.n >= kPackColumns : args.lda * kElement % 4096 == 0);
+    const bool fits = args.k * args.n * kElement <= kDirectBytes && args.ldb * kElement % 4096 != 0;
+    pack_b_ = args.transpose_b || (args.m > kDirectRows && !fits);
+  }
+
+  void set_columns(std::int64_t first, std::int64_t count) {
+    column_ = first;
+    columns_ = count;
   }
 
   static std::int64_t lanes() { return static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<T>())); }
   static std::int64_t panel_columns() { return kVectors * lanes(); }
   std::int64_t panels() const { return (columns_ + panel_columns() - 1) / panel_columns(); }
+  bool packs_a() const { return pack_a_; }
   bool packs_b() const { return pack_b_; }
-  std::size_t packed_count() const { return static_cast<std::size_t>(panels() * panel_columns() * depth_); }
+  std::size_t packed_b_count() const { return static_cast<std::size_t>(panels() * panel_columns() * depth_); }
+  std::size_t packed_a_count(std::int64_t rows) const {
+    return static_cast<std::size_t>((rows + kRows - 1) / kRows * panel_stride());
+  }
 
   void pack_b(std::int64_t begin_panel, std::int64_t end_panel, T* packed) const {
     const hn::ScalableTag<T> d;
@@ -62,28 +73,20 @@ class Step {
     }
   }
 
-  void rows(std::int64_t begin, std::int64_t end, const T* packed) const {
-    thread_local ops::Workspace workspace;
-    T* panels = nullptr;
-    if (pack_a_) {
-      panels = workspace.get<T>(static_cast<std::size_t>(kRowTile / kRows * (kDepth * kRows + kSkew)));
-      pack_a(begin, end, panels);
-    }
+  // Rows [begin, end); `packed_a` holds their panels.
+  void rows(std::int64_t begin, std::int64_t end, const T* packed_a, const T* packed_b) const {
     for (std::int64_t row = begin; row < end;) {
       const std::int64_t left = end - row;
       const int count = left >= kRows ? kRows : left >= 4 ? 4 : left >= 2 ? 2 : 1;
       PanelA<T> a{args_.transpose_a ? args_.a + k_ * args_.lda + row : args_.a + row * args_.lda + k_, args_.lda};
       if (pack_a_) {
         const std::int64_t within = (row - begin) % kRows;
-        a = {panels + (row - begin) / kRows * panel_stride() + within, kRows};
+        a = {packed_a + (row - begin) / kRows * panel_stride() + within, kRows};
       }
-      row_of_blocks(row, count, left > count, a, packed);
+      row_of_blocks(row, count, left > count, a, packed_b);
       row += count;
     }
   }
-
- private:
-  std::int64_t panel_stride() const { return depth_ * kRows + kSkew; }
 
   void pack_a(std::int64_t begin, std::int64_t end, T* out) const {
     const hn::CappedTag<T, kRows> d;
@@ -110,6 +113,9 @@ class Step {
       }
     }
   }
+
+ private:
+  std::int64_t panel_stride() const { return depth_ * kRows + kSkew; }
 
   // Fetches one of `parts` parts of the panel of A after `a`, so that its first use does not wait.
   void prefetch_next(PanelA<T> a, int count, std::int64_t part, std::int64_t parts) const {
@@ -162,7 +168,9 @@ class Step {
   }
 
   const GemmArgs<T>& args_;
-  std::int64_t column_, columns_, k_, depth_;
+  std::int64_t k_, depth_;
+  std::int64_t column_ = 0;
+  std::int64_t columns_ = 0;
   bool pack_a_, pack_b_;
 };
 
@@ -173,21 +181,47 @@ std::int64_t depth_of(std::int64_t k) {
 }
 
 template <class T>
+struct Scratch {
+  ops::Workspace a;
+  ops::Workspace b;
+};
+
+// Rows [first, first + count) of C, all columns, one step in K.
+template <class T>
+void multiply_rows(const GemmArgs<T>& args, Step<T> step, std::int64_t block, std::int64_t first, std::int64_t count,
+                   Scratch<T>& scratch) {
+  T* packed_a = nullptr;
+  T* packed_b = nullptr;
+  if (step.packs_a()) {
+    packed_a = scratch.a.template get<T>(step.packed_a_count(count));
+    parallel_for(count, kRowTile, [&](std::int64_t begin, std::int64_t end) {
+      step.pack_a(first + begin, first + end, packed_a + step.packed_a_count(begin));
+    });
+  }
+  for (std::int64_t column = 0; column < args.n; column += block) {
+    step.set_columns(column, std::min(block, args.n - column));
+    if (step.packs_b()) {
+      packed_b = scratch.b.template get<T>(step.packed_b_count());
+      parallel_for(step.panels(), 4, [&](std::int64_t begin, std::int64_t end) { step.pack_b(begin, end, packed_b); });
+    }
+    parallel_for(count, kRowTile, [&](std::int64_t begin, std::int64_t end) {
+      const T* panels = packed_a == nullptr ? nullptr : packed_a + step.packed_a_count(begin);
+      step.rows(first + begin, first + end, panels, packed_b);
+    });
+  }
+}
+
+template <class T>
 void multiply(const GemmArgs<T>& args) {
-  thread_local ops::Workspace workspace;
+  thread_local Scratch<T> scratch;
   const std::int64_t depth = depth_of(args.k);
   const std::int64_t panel = Step<T>::panel_columns();
   const std::int64_t fit = kBlockBytes / static_cast<std::int64_t>(sizeof(T)) / depth;
   const std::int64_t block = std::max<std::int64_t>(1, std::min(fit, 4 * kDepth) / panel) * panel;
-  for (std::int64_t column = 0; column < args.n; column += block) {
+  for (std::int64_t row = 0; row < args.m; row += kRowBlock) {
     for (std::int64_t k = 0; k < std::max<std::int64_t>(args.k, 1); k += depth) {
-      const Step<T> step(args, column, std::min(block, args.n - column), k, std::min(depth, args.k - k));
-      T* packed = nullptr;
-      if (step.packs_b()) {
-        packed = workspace.get<T>(step.packed_count());
-        parallel_for(step.panels(), 4, [&](std::int64_t begin, std::int64_t end) { step.pack_b(begin, end, packed); });
-      }
-      parallel_for(args.m, kRowTile, [&](std::int64_t begin, std::int64_t end) { step.rows(begin, end, packed); });
+      const Step<T> step(args, k, std::min(depth, args.k - k));
+      multiply_rows(args, step, block, row, std::min(kRowBlock, args.m - row), scratch);
     }
   }
 }

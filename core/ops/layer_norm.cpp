@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "trireme/core/base/parallel.h"
-#include "trireme/core/ops/workspace.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "trireme/core/ops/layer_norm.cpp"
@@ -201,6 +200,8 @@ HWY_EXPORT(layer_norm_sum);
 
 namespace ops {
 
+using HWY_NAMESPACE::kRowTile;
+
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
   require(x.dims() >= 1 && x.size(-1) > 0, "layer_norm: {} given, at least one dim and one column expected", x.array());
   const std::int64_t columns = x.size(-1);
@@ -220,7 +221,7 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, dou
                   const Array dy = gradient.contiguous();
                   const std::int64_t columns = w.count();
                   // At least one tile, so that an empty batch gives zeros.
-                  const std::int64_t tiles = std::max<std::int64_t>(1, (statistics.size(0) + 63) / 64);
+                  const std::int64_t tiles = std::max<std::int64_t>(1, (statistics.size(0) + kRowTile - 1) / kRowTile);
                   const Array partials = statistics.size(0) == 0 ? Array::zeros({tiles, 2 * columns}, w.dtype())
                                                                  : Array::empty({tiles, 2 * columns}, w.dtype());
                   const auto run = [&](const Array& dx, bool accumulate) {

@@ -87,6 +87,11 @@ TEST_F(Crash, EveryWorldThatACrashCouldLeaveRecovers) {
       const std::int64_t step = recovered_step(*world);
       ASSERT_TRUE(step == acknowledged || step == in_flight)
           << "call " << call << ": found " << step << ", acknowledged " << acknowledged << ", in flight " << in_flight;
+      if (worlds % 8 == 0) {  // nothing that is half deleted or half written looks whole
+        for (const Candidate& candidate : survey(*world, "/c").readable) {
+          ASSERT_EQ(message_of([&] { Reader::open(*world, candidate.path); }), "no error") << "call " << call;
+        }
+      }
       if (worlds % 16 == 0) {  // and the next run can go on from there
         std::int64_t next = -1;
         std::int64_t ignored = -1;

@@ -132,10 +132,9 @@ TEST(ModelFile, SeveralFilesAreFoundThroughTheIndex) {
     });
     return message == "no error" ? fmt::format("{} {}", a.to_vector<double>()[3], b.to_vector<double>()[1]) : message;
   };
-  EXPECT_EQ(
-      with_index(
-          R"({"metadata":{"total_size":24},"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}})"),
-      "0.75 0.25");
+  EXPECT_EQ(with_index(R"({"metadata":{"total_size":24},"weight_map":{"a":"model-00001-of-00002.safetensors",)"
+                       R"("b":"model-00002-of-00002.safetensors"}})"),
+            "0.75 0.25");
   EXPECT_THAT(with_index(R"({"weight_map":{"a":"model-00002-of-00002.safetensors"}})"),
               HasSubstr("'a' is said to be in"));
   EXPECT_THAT(with_index(R"({"weight_map":{"a":"../x.safetensors"}})"),

