@@ -75,7 +75,7 @@ HWY_EXPORT(accumulate);
 void accumulate(const Array& target, const Array& source) {
   require(target.shape() == source.shape() && target.dtype() == source.dtype() && target.is_contiguous() &&
               source.is_contiguous(),
-          "accumulate: {} given, contiguous {} expected", describe(source), describe(target));
+          "accumulate: {} given, contiguous {} expected", source, target);
   if (target.count() > 0) {
     HWY_DYNAMIC_DISPATCH(accumulate)(target, source);
   }
