@@ -8,7 +8,6 @@ PROGRAMS = ("launcher/", "examples/", "benchmarks/", "tests/")
 CPP = (".h", ".cpp", ".cu")
 # Headers that are parts of vector kernels' sources: compiled once for each instruction set, never alone, not installed.
 SOURCE_PARTS = ("-inl.h", "core/base/simd.h")
-BINARY = (".png", ".jpg", ".gz", ".bin", ".safetensors", ".ubyte")
 
 
 @dataclass
@@ -50,5 +49,5 @@ def load(root, build):
     else:
         names = [str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()]
         names = [n for n in names if not n.startswith(("build", ".git/")) and "__pycache__" not in n]
-    names = [n for n in names if (root / n).is_file() and not n.endswith(BINARY)]
-    return Tree({n: (root / n).read_text(errors="replace") for n in names}, root, build)
+    contents = {n: (root / n).read_bytes() for n in names if (root / n).is_file()}
+    return Tree({n: c.decode(errors="replace") for n, c in contents.items() if b"\0" not in c}, root, build)
