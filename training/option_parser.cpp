@@ -128,8 +128,10 @@ struct OptionParser::Impl {
     return scalar(app.add_option(name, target, help))->group(group)->type_name("N")->check(at_least(least));
   }
   CLI::Option* whole(const char* group, const char* name, std::optional<std::int64_t>& target, const char* help) {
+    const std::string shown = target ? std::to_string(*target) : "";
     return app.add_option(name, target, help)
         ->take_last()
+        ->default_str(shown)
         ->group(group)
         ->type_name("N")
         ->check(at_least(std::int64_t{0}));
@@ -188,7 +190,7 @@ struct OptionParser::Impl {
           "logical workers: results have the same bits for any number of ranks and one number of lanes; 0: as many as "
           "ranks");
     word(group, "--reduce-order", common.reduce_order, {"canonical", "fast"},
-         "canonical: the same bits on every world size");
+         "canonical: the same bits on every world size; fast: any order will do");
     word(group, "--device", common.device, {"auto", "cpu", "cuda"}, "where arrays live");
     word(group, "--precision", common.precision, {"f32", "bf16"}, "of parameters and arithmetic");
     whole(group, "--threads", common.threads, 1, "threads of each rank; the bits do not depend on it");
