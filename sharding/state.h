@@ -13,7 +13,8 @@ namespace trireme::sharding {
 // What this rank holds of one named tensor: rows [row_begin, row_begin + rows.size(0)) of `global_shape` (dim 0).
 // A mirrored rank holds all rows; a sharded one its own. Scalars have shape {} and count as one row.
 // `sharded` says who saves them: true, each row has one holder, who writes it; false (needs all rows here), every rank
-// holds everything and each writes its share. A small sharded tensor may lie whole on one rank: the flag tells it apart.
+// holds everything and each writes its share. A small sharded tensor may lie whole on one rank: the flag tells it
+// apart.
 struct StateTensor {
   std::string name;  // "model.transformer.wte.weight", "optimizer.exp_avg.transformer.wte.weight"
   Shape global_shape;
@@ -24,15 +25,15 @@ struct StateTensor {
 
 // Everything else that a run needs to go on as if it had never stopped.
 struct TrainingPosition {
-  std::int64_t step = 0;             // finished steps
+  std::int64_t step = 0;  // finished steps
   std::int64_t epoch = 0;
-  std::int64_t batch_in_epoch = 0;   // the next batch
+  std::int64_t batch_in_epoch = 0;  // the next batch
   std::int64_t optimizer_steps = 0;
   std::uint64_t seed = 0;
   std::int64_t lanes = 1;
   std::int64_t accumulate = 1;
   std::int64_t global_batch = 0;
-  std::string strategy;              // "mirrored": which one wrote it; any may read it
+  std::string strategy;                      // "mirrored": which one wrote it; any may read it
   std::map<std::string, std::string> extra;  // program options that must not change, as text
 };
 

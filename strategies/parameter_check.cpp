@@ -61,11 +61,12 @@ void require_same_parameters(comm::Communicator& communicator, const std::vector
   *verdict.data<std::int64_t>() = differs;
   communicator.all_reduce(verdict, comm::ReduceOp::min, {.name = "parameter lists compared"}).wait();
   const std::int64_t worst = *verdict.data<std::int64_t>();
-  require(worst == kSame,
-          "prepare: ranks have different models; parameter {} is '{}' on rank 0 and '{}' on rank {}; build the same model "
-          "on every rank",
-          worst, line_at(first, worst), differs == worst ? line_at(mine, worst) : "something else",
-          differs == worst ? std::to_string(communicator.rank()) : "another rank");
+  require(
+      worst == kSame,
+      "prepare: ranks have different models; parameter {} is '{}' on rank 0 and '{}' on rank {}; build the same model "
+      "on every rank",
+      worst, line_at(first, worst), differs == worst ? line_at(mine, worst) : "something else",
+      differs == worst ? std::to_string(communicator.rank()) : "another rank");
 }
 
 }  // namespace trireme::strategies

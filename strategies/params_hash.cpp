@@ -19,7 +19,8 @@ std::string params_hash(std::vector<nn::NamedParameter> parameters) {
     const std::string_view dtype = name_of(values.dtype());
     XXH3_64bits_update(state.get(), parameter.name.data(), parameter.name.size());
     XXH3_64bits_update(state.get(), dtype.data(), dtype.size());
-    XXH3_64bits_update(state.get(), values.shape().begin(), static_cast<std::size_t>(values.dims()) * sizeof(std::int64_t));
+    XXH3_64bits_update(state.get(), values.shape().begin(),
+                       static_cast<std::size_t>(values.dims()) * sizeof(std::int64_t));
     XXH3_64bits_update(state.get(), values.bytes_data(), values.bytes());
   }
   return fmt::format("{:016x}", XXH3_64bits_digest(state.get()));

@@ -5,7 +5,8 @@
 namespace trireme::strategies {
 
 const StepPlan& StepPlans::of(const BatchSplit& split) {
-  const auto found = std::find_if(plans_.begin(), plans_.end(), [&](const StepPlan& plan) { return plan.split == split; });
+  const auto found =
+      std::find_if(plans_.begin(), plans_.end(), [&](const StepPlan& plan) { return plan.split == split; });
   if (found != plans_.end()) {
     return *found;
   }

@@ -11,7 +11,7 @@ namespace trireme::strategies {
 
 struct StepPlan {
   BatchSplit split;
-  sharding::LanePlan lanes;                            // of this rank
+  sharding::LanePlan lanes;                             // of this rank
   std::shared_ptr<const comm::ReductionLayout> layout;  // of all ranks
 };
 

@@ -6,7 +6,8 @@
 
 namespace trireme::strategies {
 
-StepScalars::StepScalars(comm::Communicator& communicator, std::size_t parameters, std::vector<nn::NamedBuffer> observed)
+StepScalars::StepScalars(comm::Communicator& communicator, std::size_t parameters,
+                         std::vector<nn::NamedBuffer> observed)
     : communicator_(communicator), parameters_(parameters), observed_(std::move(observed)) {
   count_ = static_cast<std::int64_t>(kFixed + parameters_);
   for (const nn::NamedBuffer& buffer : observed_) {

@@ -1,5 +1,6 @@
-// The few numbers of a step that cross ranks with the gradients: loss, weight, which parameters were used, and what batch
-// normalization saw. They go through the same lane tree as the gradients, in f64, so they are the same for every layout.
+// The few numbers of a step that cross ranks with the gradients: loss, weight, which parameters were used, and what
+// batch normalization saw. They go through the same lane tree as the gradients, in f64, so they are the same for every
+// layout.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@ class StepScalars {
   StepScalars(comm::Communicator& communicator, std::size_t parameters, std::vector<nn::NamedBuffer> observed);
 
   struct Leaf {
-    double loss = 0;     // mean over `weight` terms
+    double loss = 0;  // mean over `weight` terms
     double weight = 1;
     bool unscaled = false;  // gradients of this leaf carry `weight`, to be divided by the total afterwards
   };
@@ -44,7 +45,7 @@ class StepScalars {
   std::size_t parameters_;
   std::vector<nn::NamedBuffer> observed_;
   std::int64_t count_;
-  std::vector<Array> levels_;  // [height]: partial sums
+  std::vector<Array> levels_;        // [height]: partial sums
   std::vector<comm::Part> scratch_;  // kept for its capacity
   std::span<const double> total_;
 };

@@ -19,10 +19,10 @@ namespace trireme::strategies {
 // What the last finished step was, the same on every rank.
 struct StepReport {
   std::int64_t step = -1;
-  double loss = 0;                         // sum of losses / sum of weights over the global batch
-  double weight = 0;                       // terms in that mean (tokens, examples)
-  double grad_norm = 0;                    // global, before clipping
-  std::chrono::nanoseconds comm_time{0};   // this rank waited for others
+  double loss = 0;                        // sum of losses / sum of weights over the global batch
+  double weight = 0;                      // terms in that mean (tokens, examples)
+  double grad_norm = 0;                   // global, before clipping
+  std::chrono::nanoseconds comm_time{0};  // this rank waited for others
 };
 
 class Strategy : public StepOwner {

@@ -2,9 +2,9 @@
 //
 // A bucket has one buffer for each partial sum that the lane plan keeps alive. During a leaf's backward pass the
 // gradients are written straight into the buffer on top of the stack; when the last gradient of a bucket is there, the
-// bucket's due additions are made while it is warm in the cache, and after the rank's last leaf its reduction is started,
-// in bucket order, while backward goes on. The reduced gradient ends in buffer 0, of which the parameters' gradients are
-// views.
+// bucket's due additions are made while it is warm in the cache, and after the rank's last leaf its reduction is
+// started, in bucket order, while backward goes on. The reduced gradient ends in buffer 0, of which the parameters'
+// gradients are views.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +21,10 @@ namespace trireme::strategies {
 
 // Where a leaf's gradients go: the stack of partial sums of sharding/lane_plan.h.
 struct LeafPlace {
-  int height = 0;      // the stack's height before this leaf
-  int merges = 0;      // additions due after it
-  int depth = 1;       // the most the stack will hold in this step
-  bool last = true;    // the rank's last leaf: full buckets are reduced at once
+  int height = 0;                       // the stack's height before this leaf
+  int merges = 0;                       // additions due after it
+  int depth = 1;                        // the most the stack will hold in this step
+  bool last = true;                     // the rank's last leaf: full buckets are reduced at once
   std::span<const Subtree> parts = {};  // what the rank brings to the reduction
   std::shared_ptr<const comm::ReductionLayout> layout;
 };
@@ -47,7 +47,8 @@ class GradientBuckets {
   void open_leaf(const LeafPlace& place);
   // The leaf's last (or only) backward pass is about to run: buckets fill up, are added, and are reduced if place.last.
   void close_leaf();
-  // The leaf's backward is over: parameters that got no gradient count as zero in this leaf. used[i] tells which got one.
+  // The leaf's backward is over: parameters that got no gradient count as zero in this leaf. used[i] tells which got
+  // one.
   void end_leaf(std::vector<bool>& used);
   // This rank has no leaf in the step: takes part in every bucket's reduction without parts.
   void reduce_without_parts(std::shared_ptr<const comm::ReductionLayout> layout);
@@ -82,10 +83,10 @@ class GradientBuckets {
 
   std::vector<Bucket> buckets_;
   std::vector<std::string> bucket_names_;
-  std::vector<std::size_t> bucket_of_;            // [parameter]
-  std::vector<std::vector<Array>> buffers_;       // [height][bucket]
-  std::vector<std::vector<Array>> views_;         // [height][parameter], of the parameter's shape
-  std::vector<std::size_t> ready_order_;          // of the first backward pass
+  std::vector<std::size_t> bucket_of_;       // [parameter]
+  std::vector<std::vector<Array>> buffers_;  // [height][bucket]
+  std::vector<std::vector<Array>> views_;    // [height][parameter], of the parameter's shape
+  std::vector<std::size_t> ready_order_;     // of the first backward pass
   bool record_order_ = true;
 
   int height_ = 0;
@@ -95,10 +96,10 @@ class GradientBuckets {
   std::span<const Subtree> parts_;  // of the cached step plan
   std::shared_ptr<const comm::ReductionLayout> layout_;
   std::vector<Flight> flights_;
-  std::vector<bool> arrived_;                     // [parameter], in this leaf
+  std::vector<bool> arrived_;  // [parameter], in this leaf
   std::size_t next_to_start_ = 0;
   std::vector<comm::Work> works_;
-  std::vector<comm::Part> scratch_;               // kept for its capacity
+  std::vector<comm::Part> scratch_;  // kept for its capacity
 };
 
 }  // namespace trireme::strategies

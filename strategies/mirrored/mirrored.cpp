@@ -104,8 +104,10 @@ const StepPlan& Mirrored::current_plan() {
 double Mirrored::begin_backward(const Array& loss, double weight, bool weight_depends_on_data) {
   const StepContext& context = step_context();
   const bool by_loader = context.split.items > 0;
-  require(!leaf_open_, "backward() was called twice before strategy.step(); wrap all but the last in strategy.no_sync()");
-  require(!(accumulating_ && by_loader), "no_sync() was used with a Loader; pass {{.accumulate = k}} to the Loader instead");
+  require(!leaf_open_,
+          "backward() was called twice before strategy.step(); wrap all but the last in strategy.no_sync()");
+  require(!(accumulating_ && by_loader),
+          "no_sync() was used with a Loader; pass {{.accumulate = k}} to the Loader instead");
   const StepPlan& plan = current_plan();
   const auto done = static_cast<std::size_t>(leaves_done_);
   require(done < plan.lanes.leaves.size() && (!by_loader || plan.lanes.leaves[done].leaf == context.leaf),

@@ -60,11 +60,11 @@ class Mirrored final : public Strategy {
   std::vector<std::size_t> slot_of_trained_;  // trained parameter -> optimizer slot
   std::vector<Array> flat_gradients_;         // [slot], for the optimizer
 
-  int leaves_done_ = 0;          // of this rank in this step
-  int height_ = 0;               // of the stack of partial sums
-  bool leaf_open_ = false;       // a backward has run that step() has not taken yet
-  bool accumulating_ = false;    // inside no_sync()
-  bool accumulated_ = false;     // gradients of no_sync() passes wait in the leaf's buffers
+  int leaves_done_ = 0;        // of this rank in this step
+  int height_ = 0;             // of the stack of partial sums
+  bool leaf_open_ = false;     // a backward has run that step() has not taken yet
+  bool accumulating_ = false;  // inside no_sync()
+  bool accumulated_ = false;   // gradients of no_sync() passes wait in the leaf's buffers
   StepScalars::Leaf leaf_;
   std::vector<bool> used_;
   double max_norm_ = 0;

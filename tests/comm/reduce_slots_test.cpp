@@ -17,7 +17,7 @@ std::vector<Array> sources(int count, DType dtype) {
     const Array array = Array::empty({kCount}, DType::f64);
     const RandomStream stream(static_cast<std::uint64_t>(s), "slots");
     for (std::int64_t i = 0; i < kCount; ++i) {
-      array.data<double>()[i] = 100 * stream.normal(static_cast<std::uint64_t>(i));
+      array.data<double>()[i] = 100 * (stream.uniform(static_cast<std::uint64_t>(i)) - 0.5);
     }
     out.push_back(array.to(dtype));
   }

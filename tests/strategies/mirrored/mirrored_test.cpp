@@ -11,8 +11,8 @@
 #include "tests/support/op_check.h"
 #include "trireme/comm/environment.h"
 #include "trireme/core/array/accumulate.h"
-#include "trireme/core/nn/linear.h"
 #include "trireme/core/nn/activation.h"
+#include "trireme/core/nn/linear.h"
 #include "trireme/core/nn/sequential.h"
 #include "trireme/core/ops/arithmetic.h"
 #include "trireme/core/ops/cross_entropy.h"
@@ -26,13 +26,14 @@ namespace {
 constexpr std::int64_t kFeatures = 5;
 constexpr std::int64_t kClasses = 3;
 
-nn::Sequential make_model() {
-  return nn::Sequential(nn::Linear(kFeatures, 7), nn::ReLU(), nn::Linear(7, kClasses));
-}
+nn::Sequential make_model() { return nn::Sequential(nn::Linear(kFeatures, 7), nn::ReLU(), nn::Linear(7, kClasses)); }
 
 // Item i of step s, the same whoever asks.
 Array inputs_of(std::int64_t step, std::int64_t begin, std::int64_t items) {
-  return test::random_array({64, kFeatures}, static_cast<std::uint64_t>(1000 + step)).to(DType::f32).narrow(0, begin, items).clone();
+  return test::random_array({64, kFeatures}, static_cast<std::uint64_t>(1000 + step))
+      .to(DType::f32)
+      .narrow(0, begin, items)
+      .clone();
 }
 Array labels_of(std::int64_t step, std::int64_t begin, std::int64_t items) {
   Array labels = Array::empty({items}, DType::i64);
