@@ -25,9 +25,22 @@ foreach(source IN LISTS example_sources)
 endforeach()
 
 file(GLOB benchmark_sources CONFIGURE_DEPENDS benchmarks/*.cpp)
+# bench_matrix_product measures our products beside oneDNN's; nothing else needs that library. Debian's dnnl package file
+# asks for OpenCL headers that nothing here uses, so the library is looked up directly.
+find_path(TRIREME_DNNL_INCLUDE dnnl.h)
+find_library(TRIREME_DNNL_LIBRARY dnnl)
+find_package(OpenMP)
+if(NOT TRIREME_DNNL_INCLUDE OR NOT TRIREME_DNNL_LIBRARY OR NOT OpenMP_CXX_FOUND)
+  message(STATUS "bench_matrix_product is left out: it needs oneDNN (Debian: libdnnl-dev) and OpenMP")
+  list(FILTER benchmark_sources EXCLUDE REGEX "matrix_product")
+endif()
 foreach(source IN LISTS benchmark_sources)
   cmake_path(GET source STEM name)
   trireme_program(bench_${name} ${source})
   target_link_libraries(bench_${name} PRIVATE benchmark::benchmark)
   target_include_directories(bench_${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")  # helpers: "benchmarks/x-inl.h"
 endforeach()
+if(TARGET bench_matrix_product)
+  target_include_directories(bench_matrix_product SYSTEM PRIVATE "${TRIREME_DNNL_INCLUDE}")
+  target_link_libraries(bench_matrix_product PRIVATE "${TRIREME_DNNL_LIBRARY}" OpenMP::OpenMP_CXX)
+endif()

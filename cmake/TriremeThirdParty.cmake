@@ -7,20 +7,15 @@ find_dependency(fmt)
 find_dependency(spdlog)
 find_dependency(Protobuf)
 
-# Debian's dnnl package file needs OpenCL headers that nothing here uses, so the library is looked up directly.
-find_path(TRIREME_DNNL_INCLUDE dnnl.hpp REQUIRED)
-find_library(TRIREME_DNNL_LIBRARY dnnl REQUIRED)
 find_path(TRIREME_HWY_INCLUDE hwy/highway.h REQUIRED)
 find_library(TRIREME_HWY_LIBRARY hwy REQUIRED)
 find_path(TRIREME_XXHASH_INCLUDE xxhash.h REQUIRED)
 find_library(TRIREME_XXHASH_LIBRARY xxhash REQUIRED)
-mark_as_advanced(TRIREME_DNNL_INCLUDE TRIREME_DNNL_LIBRARY TRIREME_HWY_INCLUDE TRIREME_HWY_LIBRARY
-                 TRIREME_XXHASH_INCLUDE TRIREME_XXHASH_LIBRARY)
+mark_as_advanced(TRIREME_HWY_INCLUDE TRIREME_HWY_LIBRARY TRIREME_XXHASH_INCLUDE TRIREME_XXHASH_LIBRARY)
 
 if(NOT TARGET trireme_third_party)
   add_library(trireme_third_party INTERFACE IMPORTED GLOBAL)
-  target_include_directories(trireme_third_party SYSTEM INTERFACE "${TRIREME_DNNL_INCLUDE}" "${TRIREME_HWY_INCLUDE}"
-                             "${TRIREME_XXHASH_INCLUDE}")
-  target_link_libraries(trireme_third_party INTERFACE spdlog::spdlog protobuf::libprotobuf "${TRIREME_DNNL_LIBRARY}"
-                        "${TRIREME_HWY_LIBRARY}" "${TRIREME_XXHASH_LIBRARY}")
+  target_include_directories(trireme_third_party SYSTEM INTERFACE "${TRIREME_HWY_INCLUDE}" "${TRIREME_XXHASH_INCLUDE}")
+  target_link_libraries(trireme_third_party INTERFACE spdlog::spdlog protobuf::libprotobuf "${TRIREME_HWY_LIBRARY}"
+                        "${TRIREME_XXHASH_LIBRARY}")
 endif()

@@ -21,8 +21,7 @@ void print_facts(const MachineFacts& facts) {
   fmt::print("\nProcessor\n  {}\n  cores: {} usable by this process, {} online\n", facts.processor, facts.cores_usable,
              facts.cores_online);
   fmt::print("  instruction sets: {}\n", fmt::join(facts.instruction_sets, " "));
-  fmt::print("  in use: our kernels {}, matrix products (oneDNN) {}\n", kernel_instruction_set(),
-             matrix_instruction_set());
+  fmt::print("  in use by the kernels: {}\n", kernel_instruction_set());
   fmt::print("\nMemory\n  physical {}, available {}, cgroup limit {}\n", bytes_text(facts.memory_bytes),
              bytes_text(facts.memory_available_bytes), bytes_text(facts.cgroup_limit_bytes));
   fmt::print("  /dev/shm {}, free {}\n", bytes_text(facts.shm_bytes), bytes_text(facts.shm_free_bytes));

@@ -11,7 +11,7 @@ FOLDERS = sorted(FLOORS, key=len, reverse=True)
 
 # Third-party headers, by the folders whose .cpp files may include them. fmt is the one that public headers may use.
 OWNERS = {
-    r"dnnl": ("core/base", "core/ops"),
+    r"dnnl": (),  # only a benchmark measures against it
     r"hwy/": ("core", "launcher"),
     r"xxhash": ("core", "checkpoint", "comm", "strategies", "training"),
     r"spdlog/": ("core/base",),
