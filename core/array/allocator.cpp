@@ -1,6 +1,7 @@
 #include "trireme/core/array/allocator.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -303,6 +304,11 @@ void pool_free(void* block, std::size_t bytes) noexcept {
     cache->lists[index] = nullptr;
     cache->counts[index] = 0;
   }
+}
+
+std::int64_t physical_memory() {
+  const std::int64_t pages = sysconf(_SC_PHYS_PAGES);
+  return pages > 0 ? pages * sysconf(_SC_PAGESIZE) : 0;
 }
 
 MemoryStats memory_stats() { return arena().stats(); }

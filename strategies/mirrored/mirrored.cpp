@@ -2,11 +2,31 @@
 
 #include <algorithm>
 
+#include "trireme/core/array/allocator.h"
 #include "trireme/core/optim/clip.h"
 #include "trireme/core/optim/rows.h"
 #include "trireme/strategies/parameter_check.h"
 
 namespace trireme::strategies {
+namespace {
+
+// Values, gradients and optimizer state must fit before any of them is made: an out-of-memory kill names nobody.
+void require_memory(const std::vector<nn::NamedParameter>& parameters, std::size_t states) {
+  std::int64_t elements = 0;
+  for (const nn::NamedParameter& parameter : parameters) {
+    elements += parameter.tensor.count();
+  }
+  const std::int64_t bytes = elements * static_cast<std::int64_t>((2 + states) * sizeof(float));
+  const std::int64_t memory = physical_memory();
+  constexpr double kGiB = 1 << 30;
+  require(memory == 0 || bytes <= memory,
+          "mirrored: {} parameters with gradients and optimizer state need {:.1f} GiB on every rank; this machine has "
+          "{:.1f}; "
+          "use a smaller model",
+          elements, static_cast<double>(bytes) / kGiB, static_cast<double>(memory) / kGiB);
+}
+
+}  // namespace
 
 Mirrored::Mirrored(comm::World world, const MirroredOptions& options)
     : world_(std::move(world)), options_(options), plans_(world_.rank(), world_.size()) {}
@@ -25,6 +45,7 @@ void Mirrored::prepare(nn::Module& model, optim::Optimizer& optimizer) {
   model_buffers_ = model.buffers();
   require(!parameters_.empty(), "mirrored: the model has no parameters; register them with add_parameter()");
   require_same_parameters(communicator(), parameters_);
+  require_memory(parameters_, optimizer.state_names().size());
   model.initialize(options_.seed);
   place_parameters();
 

@@ -270,6 +270,20 @@ TEST(Mirrored, DifferentModelsAreAnErrorThatNamesTheParameterOnEveryRank) {
   EXPECT_EQ(errors, 3);
 }
 
+TEST(Mirrored, AModelLargerThanTheMachineIsAnErrorBeforeAnythingIsAllocated) {
+  comm::run_local(1, [&](comm::World ranks) {
+    auto model = nn::Sequential(nn::Linear(1 << 20, 1 << 20));  // 4 TiB of weights, deferred
+    optim::AdamW adamw;
+    Mirrored strategy(ranks);
+    try {
+      strategy.prepare(model, adamw);
+      FAIL() << "no error";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("GiB on every rank"), std::string::npos) << error.what();
+    }
+  });
+}
+
 TEST(Mirrored, WithoutALoaderRanksAreWeightedByTheirLosses) {
   comm::run_local(2, [&](comm::World ranks) {
     auto model = make_model();
