@@ -3,7 +3,7 @@
 // The launcher leaves one end of a socket pair (AF_UNIX, SOCK_SEQPACKET) open in the worker and its number in
 // TRIREME_STATUS_FD. A message is one line of text:
 //     step N           step N (from 0, since the first start) begins now
-//     error TEXT       this rank is about to end with exit code 1 for a reason of its own
+//     error TEXT       this rank is about to end with exit code 1 or 2 for a reason of its own
 //     peer-error TEXT  the same, but the reason is another rank (a CommError)
 // Where a failure is rehearsed on this rank (`trireme run --inject`), TRIREME_INJECT holds it, and the launcher answers
 // every "step" with one message: "go", or "exit CODE". The worker waits for it, so that the failure strikes exactly
@@ -33,7 +33,7 @@ class WorkerStatus {
   // dropped), allocates nothing, ignores errors. Only under TRIREME_INJECT it waits for the launcher's answer, at most
   // 10 s, and an answer "exit CODE" ends the process at once: the rehearsal of a program that dies.
   void report_step(std::int64_t step) noexcept;
-  // Call before exiting with code 1. `because_of_peer`: the error is a CommError, so another rank is the cause.
+  // Call before exiting with code 1 or 2. `because_of_peer`: the error is a CommError, so another rank is the cause.
   void report_error(std::string_view message, bool because_of_peer) noexcept;
 
   bool connected() const { return fd_ != nullptr; }

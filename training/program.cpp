@@ -35,11 +35,9 @@ int complain(std::string_view message, ErrorKind kind, bool because_of_peer, clu
   if (kind == ErrorKind::failure || rank <= 0) {
     std::fprintf(stderr, "%s\n", error_line(message, kind == ErrorKind::usage ? -1 : rank, host_name()).c_str());
   }
-  if (kind == ErrorKind::usage) {
-    return kExitUsage;
-  }
+  // Also a usage error, which only rank 0 prints: the launcher may end rank 0 before it comes to that.
   status.report_error(message, because_of_peer);
-  return kExitError;
+  return kind == ErrorKind::usage ? kExitUsage : kExitError;
 }
 
 int run_ranks(const ProgramOptions& options, const std::function<int(Session&)>& body,

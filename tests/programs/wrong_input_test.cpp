@@ -82,6 +82,10 @@ TEST_F(WrongInput, ShapesThatDoNotDivide) {
 
 TEST_F(WrongInput, FewerLanesThanRanks) {
   expect_error(gpt({"--backend", "local", "--ranks", "3", "--lanes", "2"}), 2, "fewer lanes than ranks");
+  // Whichever rank ends first, and whether or not rank 0 comes to print it, the reason is shown.
+  for (int round = 0; round < 4; ++round) {
+    EXPECT_THAT(run(launched(3, gpt({"--lanes", "2"}))).err, testing::HasSubstr("fewer lanes than ranks"));
+  }
   const Outcome outcome = run(launched(2, gpt({"--lanes", "1"})));
   EXPECT_EQ(outcome.code, 2) << outcome.err;
   EXPECT_THAT(outcome.err, testing::HasSubstr("fewer lanes than ranks"));
