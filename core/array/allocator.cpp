@@ -77,13 +77,22 @@ struct LargeBlock {
 };
 
 [[noreturn]] void out_of_memory(std::size_t bytes) {
-  fail("allocate: {} bytes asked for and the system has none{}; use a smaller batch, more ranks or --zero-stage 3",
-       bytes, errno_text(errno));
+  fail("allocate: {} bytes asked for and the system has none{}; use a smaller batch or model, or more ranks", bytes,
+       errno_text(ENOMEM));
+}
+
+// The kernel promises more than there is and ends the process later, without a word; so what can never fit is refused.
+void require_possible(std::size_t bytes) {
+  static const auto most = static_cast<std::size_t>(physical_memory());
+  if (most != 0 && bytes > most) {
+    out_of_memory(bytes);
+  }
 }
 
 class Arena {
  public:
   void* map(std::size_t bytes) {
+    require_possible(bytes);
     const std::size_t huge = bytes >= 2 * kHugePage ? kHugePage : 0;
     void* base = mmap(nullptr, bytes + huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED) {

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "trireme/core/array/allocator.h"
 #include "trireme/core/autograd/step_owner.h"
 #include "trireme/core/base/error.h"
 #include "trireme/core/base/step_context.h"
@@ -94,6 +95,10 @@ namespace {
 
 void check(const LoaderOptions& options, std::int64_t lanes, std::int64_t items) {
   require_usage(items > 0, "data::Loader: the dataset has no items");
+  // Every sample of a batch has an index in memory at least.
+  require_usage(options.batch_size <= physical_memory() / 64 || physical_memory() == 0,
+                "data::Loader: a batch of {} samples cannot be held by this machine; use a smaller one",
+                options.batch_size);
   require_usage(options.batch_size > 0 && lanes > 0 && options.accumulate > 0,
                 "data::Loader: batch_size {}, lanes {}, accumulate {} given, positive numbers expected",
                 options.batch_size, lanes, options.accumulate);

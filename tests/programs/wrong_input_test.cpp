@@ -80,6 +80,12 @@ TEST_F(WrongInput, ShapesThatDoNotDivide) {
   expect_error(gpt({"--global-batch", "12", "--accumulate", "5"}), 2, "use --global-batch 15");
 }
 
+TEST_F(WrongInput, SizesThatNoMachineHolds) {
+  expect_error(gpt({"--layers", "100000"}), 2, "at most 10000");
+  expect_error(gpt({"--global-batch", "1000000000000"}), 2, "use a smaller one");
+  expect_error(gpt({"--width", "1048576", "--layers", "100"}), 1, "GiB on every rank");
+}
+
 TEST_F(WrongInput, FewerLanesThanRanks) {
   expect_error(gpt({"--backend", "local", "--ranks", "3", "--lanes", "2"}), 2, "fewer lanes than ranks");
   // Whichever rank ends first, and whether or not rank 0 comes to print it, the reason is shown.

@@ -25,6 +25,7 @@ void check(const GPTOptions& o) {
   require_usage(o.layers > 0 && o.heads > 0 && o.width > 0 && o.context > 0 && o.vocab > 0,
                 "nn::GPT: layers {}, heads {}, width {}, context {}, vocab {} given, positive numbers expected",
                 o.layers, o.heads, o.width, o.context, o.vocab);
+  require_usage(o.layers <= 10000, "nn::GPT: {} layers given, at most 10000 supported", o.layers);
   require_usage(o.width % o.heads == 0, "nn::GPT: width {} is not a multiple of {} heads; choose another of the two",
                 o.width, o.heads);
 }

@@ -179,5 +179,10 @@ TEST(Allocator, ThreadsThatComeAndGoLeaveTheirBlocksBehind) {
   EXPECT_EQ(memory_stats().system_calls, calls);
 }
 
+TEST(Allocator, WhatTheMachineCanNeverHoldIsRefusedAtOnce) {
+  ASSERT_GT(physical_memory(), 0);
+  EXPECT_THROW(pool_allocate(static_cast<std::size_t>(physical_memory()) + (1 << 20)), Error);
+}
+
 }  // namespace
 }  // namespace trireme
