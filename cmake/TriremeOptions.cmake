@@ -7,7 +7,12 @@ endif()
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
-set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG")
+set(TRIREME_SANITIZE "" CACHE STRING "Sanitizers to build with: 'address,undefined', 'thread' or nothing")
+if(TRIREME_SANITIZE)  # instrumented kernels take minutes to compile at -O3, and none of the errors looked for needs it
+  set(CMAKE_CXX_FLAGS_RELEASE "-O1 -DNDEBUG")
+else()
+  set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG")
+endif()
 
 find_program(TRIREME_CCACHE ccache)
 if(TRIREME_CCACHE AND PROJECT_IS_TOP_LEVEL)
@@ -16,7 +21,6 @@ if(TRIREME_CCACHE AND PROJECT_IS_TOP_LEVEL)
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime "${TRIREME_CCACHE}")
 endif()
 
-set(TRIREME_SANITIZE "" CACHE STRING "Sanitizers to build with: 'address,undefined', 'thread' or nothing")
 add_library(trireme_warnings INTERFACE)
 # -ffp-contract=off: a product and a sum are fused only where a kernel says so; bits must not depend on inlining.
 target_compile_options(trireme_warnings INTERFACE -Wall -Wextra -Werror -ffp-contract=off
