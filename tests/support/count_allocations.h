@@ -19,12 +19,13 @@ long allocations_of(const Work& work) {
 
 }  // namespace trireme::test
 
-void* operator new(std::size_t bytes) {
+// Not inlined: the compiler would see free() on what operator new gave, and warn.
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
   ++trireme::test::allocation_count;
   if (void* block = std::malloc(bytes)) {
     return block;
   }
   throw std::bad_alloc();
 }
-void operator delete(void* block) noexcept { std::free(block); }
-void operator delete(void* block, std::size_t) noexcept { std::free(block); }
+[[gnu::noinline]] void operator delete(void* block) noexcept { std::free(block); }
+[[gnu::noinline]] void operator delete(void* block, std::size_t) noexcept { std::free(block); }
