@@ -15,7 +15,7 @@ class FixedText {
   // Longer text is cut, and ends in "..." to show it.
   FixedText(std::string_view text) {  // NOLINT(google-explicit-constructor): a text by another name
     size_ = static_cast<unsigned short>(std::min(text.size(), Capacity));
-    std::memcpy(text_, text.data(), size_);
+    std::copy_n(text.data(), size_, text_);  // not memcpy: an empty view may point nowhere
     if (text.size() > Capacity) {
       std::memcpy(text_ + Capacity - 3, "...", 3);
     }

@@ -261,6 +261,7 @@ void* pool_allocate(std::size_t bytes) {
     out_of_memory(bytes);
   }
   if constexpr (!kCaching) {
+    require_possible(bytes);
     void* block = std::aligned_alloc(kAlign, (bytes + kAlign - 1) / kAlign * kAlign + (bytes == 0 ? kAlign : 0));
     return block != nullptr ? block : (out_of_memory(bytes), nullptr);
   }
