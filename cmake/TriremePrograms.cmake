@@ -25,8 +25,8 @@ foreach(source IN LISTS example_sources)
 endforeach()
 
 file(GLOB benchmark_sources CONFIGURE_DEPENDS benchmarks/*.cpp)
-# bench_matrix_product measures our products beside oneDNN's; nothing else needs that library. Debian's dnnl package file
-# asks for OpenCL headers that nothing here uses, so the library is looked up directly.
+# bench_matrix_product measures our products beside oneDNN's; nothing else needs that library. Debian's dnnl package
+# file asks for OpenCL headers that nothing here uses, so the library is looked up directly.
 find_path(TRIREME_DNNL_INCLUDE dnnl.h)
 find_library(TRIREME_DNNL_LIBRARY dnnl)
 find_package(OpenMP)

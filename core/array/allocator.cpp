@@ -1,7 +1,6 @@
 #include "trireme/core/array/allocator.h"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +12,7 @@
 #include <mutex>
 
 #include "trireme/core/base/error.h"
+#include "trireme/core/base/physical_memory.h"
 
 namespace trireme {
 namespace {
@@ -81,18 +81,12 @@ struct LargeBlock {
        errno_text(ENOMEM));
 }
 
-// The kernel promises more than there is and ends the process later, without a word; so what can never fit is refused.
-void require_possible(std::size_t bytes) {
-  static const auto most = static_cast<std::size_t>(physical_memory());
-  if (most != 0 && bytes > most) {
-    out_of_memory(bytes);
-  }
-}
-
 class Arena {
  public:
   void* map(std::size_t bytes) {
-    require_possible(bytes);
+    if (!fits_in_memory(bytes)) {
+      out_of_memory(bytes);
+    }
     const std::size_t huge = bytes >= 2 * kHugePage ? kHugePage : 0;
     void* base = mmap(nullptr, bytes + huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED) {
@@ -261,7 +255,9 @@ void* pool_allocate(std::size_t bytes) {
     out_of_memory(bytes);
   }
   if constexpr (!kCaching) {
-    require_possible(bytes);
+    if (!fits_in_memory(bytes)) {
+      out_of_memory(bytes);
+    }
     void* block = std::aligned_alloc(kAlign, (bytes + kAlign - 1) / kAlign * kAlign + (bytes == 0 ? kAlign : 0));
     return block != nullptr ? block : (out_of_memory(bytes), nullptr);
   }
@@ -314,11 +310,6 @@ void pool_free(void* block, std::size_t bytes) noexcept {
     cache->lists[index] = nullptr;
     cache->counts[index] = 0;
   }
-}
-
-std::int64_t physical_memory() {
-  const std::int64_t pages = sysconf(_SC_PHYS_PAGES);
-  return pages > 0 ? pages * sysconf(_SC_PAGESIZE) : 0;
 }
 
 MemoryStats memory_stats() { return arena().stats(); }

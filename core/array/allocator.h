@@ -25,8 +25,6 @@ struct MemoryStats {
 // Counts blocks above 32 KiB exactly, and small ones by what was reserved for them.
 MemoryStats memory_stats();
 void reset_memory_peak();
-// Bytes of memory that the machine has; 0 where the system does not say.
-std::int64_t physical_memory();
 // Gives cached large blocks back to the system.
 void release_cached_memory() noexcept;
 

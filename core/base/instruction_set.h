@@ -5,7 +5,8 @@
 
 namespace trireme {
 
-// Of all kernels, matrix products included: "AVX-512", "AVX2" or "baseline". Among these three the best that the processor has.
+// Of all kernels, matrix products included: "AVX-512", "AVX2" or "baseline". Among these three the best that the
+// processor has.
 std::string kernel_instruction_set();
 
 }  // namespace trireme

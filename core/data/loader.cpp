@@ -2,9 +2,9 @@
 
 #include <optional>
 
-#include "trireme/core/array/allocator.h"
 #include "trireme/core/autograd/step_owner.h"
 #include "trireme/core/base/error.h"
+#include "trireme/core/base/physical_memory.h"
 #include "trireme/core/base/step_context.h"
 #include "trireme/core/data/prefetcher.h"
 

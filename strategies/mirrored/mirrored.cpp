@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "trireme/core/array/allocator.h"
+#include "trireme/core/base/physical_memory.h"
 #include "trireme/core/optim/clip.h"
 #include "trireme/core/optim/rows.h"
 #include "trireme/strategies/parameter_check.h"

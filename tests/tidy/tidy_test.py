@@ -35,7 +35,8 @@ class Includes(unittest.TestCase):
 
     def test_third_party_headers_stay_with_their_owner(self):
         self.assertEqual(places(includes.check_third_party, comm__a_cpp="#include <hwy/highway.h>\n"), ["comm/a.cpp:1"])
-        self.assertEqual(places(includes.check_third_party, core__ops__a_h="#include <hwy/highway.h>\n"), ["core/ops/a.h:1"])
+        self.assertEqual(places(includes.check_third_party, core__ops__a_h="#include <hwy/highway.h>\n"),
+                         ["core/ops/a.h:1"])
         self.assertEqual(places(includes.check_third_party, core__ops__a_cpp="#include <hwy/highway.h>\n"), [])
 
     def test_own_headers_are_named_as_installed(self):

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "trireme/core/base/error.h"
+#include "trireme/core/base/physical_memory.h"
 
 namespace trireme {
 namespace {
