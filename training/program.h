@@ -11,6 +11,7 @@
 #include <memory>
 #include <string_view>
 
+#include "trireme/cluster/process_end.h"
 #include "trireme/cluster/worker_status.h"
 #include "trireme/comm/communicator.h"
 #include "trireme/core/data/loader.h"
@@ -21,10 +22,10 @@
 
 namespace trireme::training {
 
-inline constexpr int kExitDone = 0;
-inline constexpr int kExitError = 1;
-inline constexpr int kExitUsage = 2;
-inline constexpr int kExitRequeue = 75;  // saved, and wants to be started again
+using cluster::kExitDone;
+using cluster::kExitError;
+using cluster::kExitRequeue;
+using cluster::kExitUsage;
 
 // What one rank's run of the program is given.
 class Session {
