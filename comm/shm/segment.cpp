@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "trireme/core/base/error.h"
+#include "trireme/core/base/physical_memory.h"
 
 namespace trireme::comm::shm {
 namespace {
@@ -22,8 +23,7 @@ std::size_t round_up(std::size_t value, std::size_t multiple) { return (value + 
 
 // No rank can fill more than the machine's memory.
 std::size_t reserve_for(int ranks) {
-  const std::size_t memory =
-      static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const auto memory = static_cast<std::size_t>(physical_memory());
   return round_up(std::min(memory, kMostAddresses / static_cast<std::size_t>(ranks)), kAliasing);
 }
 

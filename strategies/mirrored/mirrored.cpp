@@ -71,10 +71,9 @@ void Mirrored::prepare(nn::Module& model, optim::Optimizer& optimizer) {
 // All parameters side by side in one block; rank 0's values everywhere, as DistributedDataParallel does, because a
 // program may have loaded or set values of its own before prepare().
 void Mirrored::place_parameters() {
-  constexpr std::int64_t kLine = 16;
   std::int64_t elements = 0;
   for (const nn::NamedParameter& parameter : parameters_) {
-    elements += (parameter.tensor.count() + kLine - 1) / kLine * kLine;
+    elements += padded_to_lines(parameter.tensor.count());
   }
   const Array block = communicator().allocate({elements}, DType::f32);
   block.fill(0);
@@ -86,7 +85,7 @@ void Mirrored::place_parameters() {
     Array place = block.narrow(0, offset, value.count()).reshape(value.shape());
     place.copy_from(value);
     parameter.tensor.set_value(std::move(place));
-    offset += (value.count() + kLine - 1) / kLine * kLine;
+    offset += padded_to_lines(value.count());
   }
   communicator().broadcast(block, 0, {.name = "initial parameters"}).wait();
   for (const nn::NamedBuffer& buffer : model_buffers_) {
