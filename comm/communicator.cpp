@@ -74,6 +74,7 @@ Communicator::~Communicator() = default;
 
 Work Communicator::submit(Operation&& operation, const OpOptions& options) {
   operation.name = OpName(options.name);
+  operation.order = options.order;
   operation.sequence = is_message(operation.kind) ? next_message_++ : next_sequence_++;
   operation.timeout = options.timeout.count() > 0 ? options.timeout : default_timeout_;
   operation.start = std::chrono::steady_clock::now();

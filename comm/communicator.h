@@ -27,9 +27,15 @@ namespace trireme::comm {
 
 enum class ReduceOp : std::uint8_t { sum, product, min, max };
 
+// canonical: one fixed tree over the ranks or lanes, the same bits for every backend and world size. fast: the backend
+// may use its engine's own reduction; the bits are the same from run to run on the same ranks, and no more. A backend
+// without a faster way uses the canonical one.
+enum class ReduceOrder : std::uint8_t { canonical, fast };
+
 struct OpOptions {
-  std::string_view name = {};            // appears in errors and in the flight recorder; copied
-  std::chrono::milliseconds timeout{0};  // 0: the communicator's default
+  std::string_view name = {};                  // appears in errors and in the flight recorder; copied
+  std::chrono::milliseconds timeout{0};        // 0: the communicator's default
+  ReduceOrder order = ReduceOrder::canonical;  // of all_reduce and reduce_scatter
 };
 
 // A partial sum: the values of one node of the lane tree.
@@ -74,6 +80,7 @@ struct Operation {
   Array input = {};
   Array output = {};  // all_reduce, broadcast: the same array as input
   ReduceOp op = ReduceOp::sum;
+  ReduceOrder order = ReduceOrder::canonical;
   int peer = -1;  // root, source or destination
   int tag = 0;
   PoolVector<Part> parts = {};
@@ -100,7 +107,8 @@ class Communicator {
 
   // array[i] = op over ranks of array[i], on every rank. The order of combination is by rank, one fixed tree
   // (lane_tree.h with one leaf a rank), so the bits are the same on every rank and backend. bf16 and f16 are combined
-  // in f32 and rounded once; integers wrap; of booleans sum and max are "or", product and min "and".
+  // in f32 and rounded once; integers wrap; of booleans sum and max are "or", product and min "and". options.order may
+  // give that order up for speed.
   Work all_reduce(const Array& array, ReduceOp op = ReduceOp::sum, OpOptions options = {});
   // The canonical reduction: output = sum of all ranks' parts in the order of layout->plan, on every rank. `output` may
   // be one of this rank's part arrays. The part arrays are scratch afterwards. A rank may bring no part; if none does,

@@ -12,6 +12,7 @@ Signature signature_of(const Operation& operation) {
   out.kind = operation.kind;
   out.dtype = dtype_of_operation(operation);
   out.op = operation.op;
+  out.order = operation.order;
   out.peer = operation.peer;
   out.count = count_of(operation);
   out.layout = operation.layout == nullptr ? 0 : operation.layout->fingerprint;
@@ -44,7 +45,8 @@ std::string describe(const Signature& signature, std::uint64_t sequence, std::st
   if (signature.kind == OpKind::broadcast) {
     text += fmt::format(" (root {})", signature.peer);
   } else if (signature.kind == OpKind::all_reduce || signature.kind == OpKind::reduce_scatter) {
-    text += fmt::format(" ({})", name_of_reduction(signature.op));
+    const bool fast = signature.order == ReduceOrder::fast;
+    text += fmt::format(" ({}{})", name_of_reduction(signature.op), fast ? ", fast order" : "");
   } else if (signature.layout != 0) {
     text += fmt::format(" (layout {:016x})", signature.layout);
   }

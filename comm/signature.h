@@ -12,7 +12,7 @@ struct Signature {
   OpKind kind = OpKind::barrier;
   DType dtype = DType::f32;
   ReduceOp op = ReduceOp::sum;
-  std::uint8_t reserved = 0;
+  ReduceOrder order = ReduceOrder::canonical;
   std::int32_t peer = -1;    // root; -1 where there is none
   std::int64_t count = 0;    // see count_of(Operation)
   std::uint64_t layout = 0;  // fingerprint of the reduction layout and the offsets
