@@ -260,6 +260,9 @@ void OptionParser::add(std::string_view name, std::string& target, std::string_v
     choice(option, choices);
   }
 }
+void OptionParser::add_flag(std::string_view name, bool& target, std::string_view help) {
+  impl_->app.add_flag(std::string(name), target, std::string(help))->group("Model and program");
+}
 void OptionParser::set_examples(std::string_view text) { impl_->app.footer(std::string(text)); }
 
 bool OptionParser::parse(int argc, const char* const* argv) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "trireme/strategies/batch_sums.h"
 #include "trireme/strategies/mirrored/gradient_buckets.h"
 #include "trireme/strategies/step_plans.h"
 #include "trireme/strategies/step_scalars.h"
@@ -39,6 +40,7 @@ class Mirrored final : public Strategy {
 
   double begin_backward(const Array& loss, double weight, bool weight_depends_on_data) override;
   void run_idle_step() override;
+  void sum_over_batch(const Array& values, std::string_view name) override;
 
  private:
   void place_parameters();
@@ -55,6 +57,7 @@ class Mirrored final : public Strategy {
   std::vector<nn::NamedBuffer> model_buffers_;
   std::unique_ptr<GradientBuckets> gradients_;
   std::unique_ptr<StepScalars> scalars_;
+  std::unique_ptr<BatchSums> batch_sums_;
   StepPlans plans_;
   Array norm_limbs_;
   std::vector<std::size_t> slot_of_trained_;  // trained parameter -> optimizer slot
