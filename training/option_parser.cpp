@@ -190,7 +190,7 @@ struct OptionParser::Impl {
           "logical workers: results have the same bits for any number of ranks and one number of lanes; 0: as many as "
           "ranks");
     word(group, "--reduce-order", common.reduce_order, {"canonical", "fast"},
-         "canonical: the same bits on every world size; fast: any order will do");
+         "canonical: the same bits on every world size and backend; fast: gradients added as the backend likes");
     word(group, "--device", common.device, {"auto", "cpu", "cuda"}, "where arrays live");
     word(group, "--precision", common.precision, {"f32", "bf16"}, "of parameters and arithmetic");
     whole(group, "--threads", common.threads, 1, "threads of each rank; the bits do not depend on it");

@@ -64,8 +64,9 @@ void Mirrored::prepare(nn::Module& model, optim::Optimizer& optimizer) {
       std::ranges::any_of(observed, [](const nn::NamedBuffer& buffer) { return buffer.observation->synchronized; });
   batch_sums_ = std::make_unique<BatchSums>(communicator(), synchronized);
   scalars_ = std::make_unique<StepScalars>(communicator(), trained.size(), std::move(observed));
-  gradients_ = std::make_unique<GradientBuckets>(communicator(), std::move(trained), options_.first_bucket_bytes,
-                                                 options_.bucket_bytes);
+  gradients_ = std::make_unique<GradientBuckets>(
+      communicator(), std::move(trained),
+      GradientBuckets::Options{options_.first_bucket_bytes, options_.bucket_bytes, options_.reduce_order});
   attach_optimizer();
   step_context().owner = this;
   step_context().seed = options_.seed;

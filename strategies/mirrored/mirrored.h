@@ -18,6 +18,9 @@ struct MirroredOptions {
   std::uint64_t seed = 0;                    // of initial values that the model does not have yet
   std::size_t first_bucket_bytes = 1 << 20;  // small, so that communication starts early in backward
   std::size_t bucket_bytes = 25 << 20;
+  // fast: each rank adds its lanes into one sum and the backend reduces these as it likes. Bits of the gradients then
+  // depend on the number of ranks and on the backend; loss, weights and norm are added exactly as ever.
+  comm::ReduceOrder reduce_order = comm::ReduceOrder::canonical;
 };
 
 // Used by the rank's one training thread. Not copyable: the model's gradients point into it.

@@ -3,7 +3,7 @@
 
 #include <mutex>
 
-#include "tests/support/lane_loop.h"
+#include "tests/strategies/mirrored/small_run.h"
 #include "tests/support/op_check.h"
 #include "trireme/comm/environment.h"
 #include "trireme/core/nn/activation.h"
@@ -76,27 +76,13 @@ TEST(SynchronizedBatchNorm, PartsOfABatchHaveTheValuesAndGradientsOfTheWhole) {
   }
 }
 
-constexpr std::int64_t kFeatures = 6;
-constexpr std::int64_t kClasses = 3;
-
-nn::Sequential make_model(bool synchronized) {
+nn::Sequential make_normalized(bool synchronized) {
   const nn::BatchNormOptions norm{.synchronized = synchronized};
   return nn::Sequential(nn::Linear(kFeatures, 8), nn::BatchNorm1d(8, norm), nn::ReLU(), nn::Linear(8, 8),
                         nn::BatchNorm1d(8, norm), nn::ReLU(), nn::Linear(8, kClasses));
 }
 
-Tensor loss_of(nn::Module& model, const BatchSplit& split, std::int64_t step, std::int64_t leaf) {
-  const std::int64_t items = split.items_of(leaf);
-  const std::int64_t begin = split.begin_of(leaf);
-  const Array all = test::random_array({32, kFeatures}, static_cast<std::uint64_t>(50 + step)).to(DType::f32);
-  Array labels = Array::empty({items}, DType::i64);
-  for (std::int64_t i = 0; i < items; ++i) {
-    labels.data<std::int64_t>()[i] = (step + (begin + i) * 5) % kClasses;
-  }
-  return ops::cross_entropy(model(Tensor(all.narrow(0, begin, items).clone())), labels);
-}
-
-struct Outcome {
+struct Trained {
   std::vector<double> losses;
   std::vector<nn::NamedParameter> parameters;
   std::vector<nn::NamedBuffer> buffers;
@@ -104,11 +90,11 @@ struct Outcome {
 };
 
 // One lane a rank, over batches of these sizes.
-Outcome train(int world_size, bool synchronized, const std::vector<std::int64_t>& batches) {
-  Outcome outcome;
+Trained train_normalized(int world_size, bool synchronized, const std::vector<std::int64_t>& batches) {
+  Trained outcome;
   std::mutex mutex;
   comm::run_local(world_size, [&](comm::World world) {
-    auto model = make_model(synchronized);
+    auto model = make_normalized(synchronized);
     optim::SGD sgd({.lr = 0.1});
     Mirrored strategy(world, {.seed = 3, .first_bucket_bytes = 64, .bucket_bytes = 64});
     strategy.prepare(model, sgd);
@@ -135,8 +121,8 @@ class SynchronizedWorlds : public testing::TestWithParam<int> {};
 // tolerance of the parameters.
 TEST_P(SynchronizedWorlds, TrainLikeOneProcessWithTheWholeBatch) {
   const std::vector<std::int64_t> batches{12, 12, 11, 7, 3, 12, 2};
-  const Outcome whole = train(1, false, batches);
-  const Outcome parts = train(GetParam(), true, batches);
+  const Trained whole = train_normalized(1, false, batches);
+  const Trained parts = train_normalized(GetParam(), true, batches);
   for (std::size_t i = 0; i < batches.size(); ++i) {
     EXPECT_NEAR(parts.losses[i], whole.losses[i], 1e-5 * whole.losses[i]) << "step " << i;
   }
@@ -149,7 +135,7 @@ TEST_P(SynchronizedWorlds, TrainLikeOneProcessWithTheWholeBatch) {
 }
 
 TEST_P(SynchronizedWorlds, HaveTheSameBitsInEveryRun) {
-  EXPECT_EQ(train(GetParam(), true, {12, 11, 2}).hash, train(GetParam(), true, {12, 11, 2}).hash);
+  EXPECT_EQ(train_normalized(GetParam(), true, {12, 11, 2}).hash, train_normalized(GetParam(), true, {12, 11, 2}).hash);
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, SynchronizedWorlds, testing::Values(1, 2, 3, 4));
@@ -199,7 +185,7 @@ std::string error_of(int world_size, const BatchSplit& split, bool accumulate_by
   std::string message;
   std::mutex mutex;
   comm::run_local(world_size, [&](comm::World world) {
-    auto model = make_model(true);
+    auto model = make_normalized(true);
     optim::SGD sgd({.lr = 0.1});
     Mirrored strategy(world, {.seed = 3});
     strategy.prepare(model, sgd);
@@ -231,7 +217,7 @@ TEST(SynchronizedBatchNorm, LanesThatRunOneAfterAnotherAreAUsageErrorThatSaysWha
 TEST(SynchronizedBatchNorm, WithoutAStrategyItIsThePlainOne) {
   std::vector<std::vector<float>> results;
   for (const bool synchronized : {false, true}) {
-    auto model = make_model(synchronized);
+    auto model = make_normalized(synchronized);
     model.initialize(1);
     results.push_back(model(Tensor(test::random_array({5, kFeatures}, 1).to(DType::f32))).array().to_vector<float>());
   }
