@@ -6,7 +6,7 @@
 #include <random>
 
 #include "tests/checkpoint/state_fixture.h"
-#include "tests/support/exhaustive.h"
+#include "tests/support/sanitizers.h"
 #include "trireme/checkpoint/layout.h"
 #include "trireme/checkpoint/sharding_info.h"
 #include "trireme/core/base/log.h"

@@ -8,7 +8,7 @@
 #include <tuple>
 
 #include "tests/checkpoint/state_fixture.h"
-#include "tests/support/exhaustive.h"
+#include "tests/support/sanitizers.h"
 #include "trireme/core/base/log.h"
 
 namespace trireme::checkpoint {
