@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -10,6 +12,7 @@
 #include "tests/strategies/mirrored/small_run.h"
 #include "tests/support/op_check.h"
 #include "trireme/comm/environment.h"
+#include "trireme/comm/flight_recorder.h"
 #include "trireme/core/array/accumulate.h"
 #include "trireme/core/nn/activation.h"
 #include "trireme/core/nn/linear.h"
@@ -128,6 +131,49 @@ TEST(Mirrored, SmallBucketsAndTheirRebuiltOrderChangeNoBits) {
     });
   }
   EXPECT_EQ(hashes[0], hashes[1]);
+}
+
+// Two layers with an op between them whose backward looks at what has been started by then.
+class ProbedModel final : public nn::Module {
+ public:
+  ProbedModel() {
+    lower_ = add("lower", nn::Linear(kFeatures, 4));
+    upper_ = add("upper", nn::Linear(4, kClasses));
+  }
+  Tensor forward(const Tensor& x) override {
+    const Tensor hidden = lower_(x);
+    return upper_(record("probe", hidden.array(), {&hidden}, [this](const Array& gradient, Gradients& gradients) {
+      probe();
+      gradients.add(0, gradient);
+    }));
+  }
+  std::function<void()> probe;
+
+ private:
+  nn::Child<nn::Linear> lower_, upper_;
+};
+
+TEST(Mirrored, BucketsOfTheLastLayersAreUnderWayWhileBackwardRunsInTheFirst) {
+  comm::run_local(2, [&](comm::World ranks) {
+    ProbedModel model;
+    optim::SGD sgd({.lr = 0.1});
+    Mirrored strategy(ranks, {.seed = 3, .first_bucket_bytes = 4, .bucket_bytes = 4});
+    strategy.prepare(model, sgd);
+    const BatchSplit split{4, 1, 8};  // two lanes a rank
+    std::vector<std::size_t> started;
+    const auto count_buckets = [&] {
+      const std::vector<comm::OpRecord> records = ranks->recorder().records();
+      return static_cast<std::size_t>(std::ranges::count_if(
+          records, [](const comm::OpRecord& record) { return record.name.view().starts_with("bucket"); }));
+    };
+    model.probe = [&] { started.push_back(count_buckets()); };
+    test::run_step(split, 0, ranks.rank(), 2, [&](std::int64_t leaf) {
+      loss_of(model, split, 0, leaf).backward();
+      strategy.step();
+    });
+    EXPECT_EQ(started, (std::vector<std::size_t>{0, 2})) << "weight and bias of the upper layer, after the last lane";
+    EXPECT_EQ(count_buckets(), 4u);
+  });
 }
 
 // Two heads of which lanes use one each, a frozen layer, and a weight used twice.
