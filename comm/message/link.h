@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "trireme/comm/communicator.h"
 #include "trireme/core/base/error.h"
@@ -46,6 +47,8 @@ class Link {
   // One started transfer.
   using Ticket = std::uint32_t;
   static constexpr std::size_t kMaxLetterBytes = 4096;
+  static constexpr std::size_t kMaxTransferBytes = 1 << 30;
+  static constexpr std::uint32_t kTags = 1 << 20;  // of transfers: from 0 to one less
 
   // Ends what is in flight. close() was called before, or open() never.
   virtual ~Link() = default;
