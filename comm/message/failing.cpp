@@ -34,7 +34,8 @@ void MessageCommunicator::on_letter(int peer, std::span<const std::byte> bytes) 
   const std::int64_t number = letter->head.number;
   switch (letter->head.kind) {
     case LetterKind::abort:
-      return fail(std::string(letter->text), read_ranks(letter->body, peer, size()), false);
+      return fail_after(static_cast<std::uint64_t>(number),
+                        {std::string(letter->text), read_ranks(letter->body, peer, size())}, false);
     case LetterKind::leave:
       return on_left(peer, static_cast<std::uint64_t>(number));
     case LetterKind::farewell:
@@ -69,8 +70,10 @@ void MessageCommunicator::on_left(int peer, std::uint64_t completed) {
       std::find_if(posts_.begin(), posts_.end(), [&](const auto& post) { return is_awaited(*post, peer); });
   if (completed < started_) {
     const Operation& operation = in_flight(std::max(completed, completed_)).operation;
-    fail(fmt::format("rank {} has left the communicator before it completed {}", peer, describe(operation)), {peer},
-         true);
+    fail_after(completed,
+               {fmt::format("rank {} has left the communicator before it completed {}", peer, describe(operation)),
+                {peer}},
+               true);
   } else if (awaited != posts_.end()) {
     fail(fmt::format("rank {} has left the communicator; {} was still to come", peer, describe((*awaited)->operation)),
          {peer}, true);
@@ -104,19 +107,35 @@ void MessageCommunicator::fail(std::string cause, std::vector<int> ranks, bool t
   if (failure_) {
     return;
   }
+  failure_ = Failure{std::move(cause), std::move(ranks)};
   if (tell) {
-    const Letter letter({.kind = LetterKind::abort}, cause,
-                        std::as_bytes(std::span(ranks).first(std::min<std::size_t>(ranks.size(), 64))));
+    const Letter letter = abort_letter(completed_);
     for (int peer = 0; peer < size(); ++peer) {
       if (peer != rank()) {
         post(peer, letter);
       }
     }
   }
-  failure_ = Failure{std::move(cause), std::move(ranks)};
   link_->interrupt();
   changed_.notify_all();
   wanted_.notify_all();
+}
+
+// Ranks are not equally far: what the peer has completed, this rank can complete too. Messages have no such order.
+void MessageCommunicator::fail_after(std::uint64_t completed, Failure failure, bool tell) {
+  const bool waits_for_message =
+      std::any_of(posts_.begin(), posts_.end(), [](const auto& post) { return !post->done.load(); });
+  if (completed <= completed_ || waits_for_message) {
+    fail(std::move(failure.cause), std::move(failure.ranks), tell);
+  } else if (!deferred_ || completed < deferred_->completed) {
+    deferred_ = Deferred{completed, std::move(failure), tell};
+  }
+}
+
+Letter MessageCommunicator::abort_letter(std::uint64_t completed) const {
+  const std::span<const int> ranks(failure_->ranks);
+  return Letter({.kind = LetterKind::abort, .number = static_cast<std::int64_t>(completed)}, failure_->cause,
+                std::as_bytes(ranks.first(std::min<std::size_t>(ranks.size(), 64))));
 }
 
 void MessageCommunicator::fail_overdue(const Operation& operation, const std::vector<int>& missing) {
@@ -132,14 +151,26 @@ void MessageCommunicator::raise(const Operation& operation) const {
 
 void MessageCommunicator::abort(std::string_view reason) {
   const Lock lock(mutex_);
+  if (failure_) {
+    return;
+  }
   fail(fmt::format("rank {} aborted the communicator: {}", rank(), reason.substr(0, kMaxLetterText - 100)), {rank()},
-       true);
+       false);
+  const Letter letter = abort_letter(0);  // nothing is to be completed after this
+  for (int peer = 0; peer < size(); ++peer) {
+    if (peer != rank()) {
+      post(peer, letter);
+    }
+  }
 }
 
 // Until the peers say that they have everything, nothing may be closed under it.
 void MessageCommunicator::leave(Lock& lock) {
   for (int peer = 0; peer < size(); ++peer) {
     if (peer != rank()) {
+      if (failure_) {  // the peer may not have heard of it from where it began
+        post(peer, abort_letter(completed_));
+      }
       post(peer, Letter({.kind = LetterKind::leave, .number = static_cast<std::int64_t>(completed_)}, {}));
     }
   }

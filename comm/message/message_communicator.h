@@ -107,6 +107,7 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   void on_message(int peer, const LetterView& letter);
   void on_received(int peer, std::int64_t number);
   void accept(const std::shared_ptr<Post>& post, int peer, const LetterView& letter);
+  void finish(Post& post);
   void hand_over(const std::shared_ptr<Post>& post);
   void fetch();
   std::optional<LinkError> wait_for_transfers(Post& post);
@@ -121,6 +122,8 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   void on_left(int peer, std::uint64_t completed);
   void lose(int peer, const std::string& why);
   void fail(std::string cause, std::vector<int> ranks, bool tell);
+  void fail_after(std::uint64_t completed, Failure failure, bool tell);
+  Letter abort_letter(std::uint64_t completed) const;
   void fail_overdue(const Operation& operation, const std::vector<int>& missing);
   [[noreturn]] void raise(const Operation& operation) const;
   void post(int peer, const Letter& letter);
@@ -133,6 +136,12 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   std::condition_variable wanted_;   // the communication threads have something to do
   std::vector<Peer> peers_;
   std::optional<Failure> failure_;
+  struct Deferred {
+    std::uint64_t completed;  // what a peer has completed before it failed can be completed here too
+    Failure failure;
+    bool tell;
+  };
+  std::optional<Deferred> deferred_;
   bool closing_ = false;
 
   std::vector<std::shared_ptr<Collective>> ring_;  // in flight: sequence modulo its size, a power of two

@@ -1,5 +1,5 @@
 // Sends and receives. A message is announced by letter, with its bytes if they are few; the receiver matches it by source
-// and tag, and fetches what did not fit.
+// and tag, fetches what did not fit, and answers by letter.
 #include <algorithm>
 #include <cstring>
 
@@ -34,6 +34,10 @@ std::shared_ptr<WorkState> MessageCommunicator::start_message(Operation&& operat
   const auto state = std::allocate_shared<Post>(PoolAllocator<Post>(), this, std::move(operation));
   const int peer = state->operation.peer;
   posts_.push_back(state);
+  if (deferred_) {
+    fail(std::move(deferred_->failure.cause), std::move(deferred_->failure.ranks), deferred_->tell);
+    return state;
+  }
   try {
     state->sends() ? send(state) : receive(state);
   } catch (const LinkError& error) {
@@ -56,13 +60,10 @@ void MessageCommunicator::send(const std::shared_ptr<Post>& state) {
                         .number = state->number,
                         .count = op.input.count()};
   post(op.peer, Letter(head, op.name.view(), fits ? bytes_of(op.input) : std::span<const std::byte>()));
-  if (fits) {
-    state->end = std::chrono::steady_clock::now();
-    state->done = true;
-    return;
-  }
   for_pieces(op.input, [&](const std::byte* data, std::size_t bytes) {
-    state->transfers.push_back(link_->send(op.peer, tag_of(state->number), {data, bytes}));
+    if (!fits) {
+      state->transfers.push_back(link_->send(op.peer, tag_of(state->number), {data, bytes}));
+    }
   });
 }
 
@@ -97,6 +98,7 @@ void MessageCommunicator::on_message(int peer, const LetterView& letter) {
 void MessageCommunicator::accept(const std::shared_ptr<Post>& state, int peer, const LetterView& letter) {
   const Operation& op = state->operation;
   state->matched = true;
+  state->number = letter.head.number;
   if (letter.head.count != op.output.count() || letter.head.dtype != op.output.dtype()) {
     Signature theirs;
     theirs.kind = OpKind::send;
@@ -111,12 +113,9 @@ void MessageCommunicator::accept(const std::shared_ptr<Post>& state, int peer, c
     if (letter.body.size() == op.output.bytes() && op.output.count() > 0) {
       std::memcpy(op.output.bytes_data(), letter.body.data(), letter.body.size());
     }
-    state->end = std::chrono::steady_clock::now();
-    state->done.store(true, std::memory_order_release);
-    changed_.notify_all();
+    finish(*state);
     return;
   }
-  state->number = letter.head.number;
   for_pieces(op.output, [&](std::byte* data, std::size_t bytes) {
     state->transfers.push_back(link_->receive(peer, tag_of(state->number), {data, bytes}));
   });
@@ -127,10 +126,25 @@ void MessageCommunicator::on_received(int peer, std::int64_t number) {
   const auto match = std::find_if(posts_.begin(), posts_.end(), [&](const std::shared_ptr<Post>& state) {
     return state->sends() && !state->done && state->operation.peer == peer && state->number == number;
   });
-  if (match != posts_.end()) {
-    (*match)->matched = true;
+  if (match == posts_.end()) {
+    return;
+  }
+  (*match)->matched = true;
+  if ((*match)->transfers.empty()) {
+    finish(**match);
+  } else {
     hand_over(*match);
   }
+}
+
+// A send is done when its receiver has said so: then both sides know that they agreed.
+void MessageCommunicator::finish(Post& state) {
+  if (!state.sends()) {
+    post(state.operation.peer, Letter({.kind = LetterKind::received, .number = state.number}, {}));
+  }
+  state.end = std::chrono::steady_clock::now();
+  state.done.store(true, std::memory_order_release);
+  changed_.notify_all();
 }
 
 // To the thread that waits for transfers which are sure to end, one after the other.
@@ -160,12 +174,7 @@ void MessageCommunicator::fetch() {
     if (failure_ || closing_) {
       continue;
     }
-    if (!state->sends()) {
-      post(state->operation.peer, Letter({.kind = LetterKind::received, .number = state->number}, {}));
-    }
-    state->end = std::chrono::steady_clock::now();
-    state->done.store(true, std::memory_order_release);
-    changed_.notify_all();
+    finish(*state);
   }
 }
 

@@ -165,6 +165,10 @@ void MessageCommunicator::complete(Collective& state) {
   ++completed_;
   state.done.store(true, std::memory_order_release);
   changed_.notify_all();
+  if (deferred_ && completed_ >= deferred_->completed) {
+    fail(std::move(deferred_->failure.cause), std::move(deferred_->failure.ranks), deferred_->tell);
+    return;
+  }
   open_next();
 }
 

@@ -37,12 +37,11 @@ class Post final : public WorkState {
 
   MessageCommunicator* const owner;
   Operation operation;
-  bool matched = false;     // a receive: its message is known
-  std::int64_t number = 0;  // of a message that is too long for a letter
+  bool matched = false;  // a receive: its message is known; a send: it has been received
+  std::int64_t number = 0;  // by which its sender knows the message
   std::vector<Link::Ticket> transfers;
   std::atomic<bool> done{false};
   std::chrono::steady_clock::time_point end{};
-  bool recorded = false;
 };
 
 }  // namespace trireme::comm::message
