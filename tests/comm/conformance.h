@@ -7,6 +7,7 @@
 #include <functional>
 #include <tuple>
 
+#include "tests/comm/loop_link.h"
 #include "tests/comm/ranks.h"
 
 namespace trireme::test {
@@ -29,7 +30,8 @@ class Conformance : public testing::TestWithParam<std::tuple<Backend, int>> {
   }
 };
 
-inline const std::vector<Backend> kBackends = {{"local", run_threads}, {"shm", run_processes}, {"gloo", run_gloo}};
+inline const std::vector<Backend> kBackends = {
+    {"local", run_threads}, {"shm", run_processes}, {"gloo", run_gloo}, {"loop", run_loop}};
 inline const int kWorldSizes[] = {1, 2, 3, 4, 7};
 
 inline auto worlds() { return testing::Combine(testing::ValuesIn(kBackends), testing::ValuesIn(kWorldSizes)); }
