@@ -131,7 +131,7 @@ class LoopLink final : public Link {
         lock.unlock();
         reader.on_letter(from, letter);
         lock.lock();
-      } else if (!inbox.news.empty() && !inbox.lost) {
+      } else if (!inbox.news.empty()) {
         const int lost = inbox.news.front();
         inbox.news.pop_front();
         lock.unlock();
@@ -180,8 +180,11 @@ void LoopFabric::match(const Route& route) {
 void LoopFabric::kill(int rank) {
   const std::lock_guard lock(mutex_);
   inboxes_[static_cast<std::size_t>(rank)].lost = true;
-  for (Inbox& inbox : inboxes_) {
-    inbox.news.push_back(rank);
+  for (int peer = 0; peer < size_; ++peer) {
+    if (peer != rank) {
+      inboxes_[static_cast<std::size_t>(peer)].news.push_back(rank);
+      inboxes_[static_cast<std::size_t>(rank)].news.push_back(peer);
+    }
   }
   changed_.notify_all();
 }

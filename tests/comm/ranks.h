@@ -15,6 +15,7 @@ using RankBody = std::function<void(comm::Communicator&)>;
 struct RankOptions {
   std::chrono::milliseconds timeout{20000};  // of every collective
   int killed_rank = -1;                      // this rank is expected to end by SIGKILL (processes only)
+  int stopped_rank = -1;                     // this rank stops itself, and is killed when the others have ended
 };
 
 // Each returns when all ranks have ended. Failed expectations and exceptions of any rank become failures of the test.
