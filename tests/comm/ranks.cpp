@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "tests/support/temp_dir.h"
 #include "trireme/comm/environment.h"
 #include "trireme/comm/gloo/gloo.h"
+#include "trireme/comm/mpi/mpi.h"
 #include "trireme/comm/shm/shm_communicator.h"
 #include "trireme/comm/store/file_store.h"
 
@@ -25,6 +27,11 @@ struct Child {
   int pipe = -1;  // what the rank has to say; ends when it ends
   std::string said;
 };
+
+int size_given_by_mpirun() {
+  const char* const size = std::getenv("OMPI_COMM_WORLD_SIZE");
+  return size == nullptr ? 0 : std::atoi(size);
+}
 
 void say(int pipe, const std::string& text) {
   if (write(pipe, text.data(), text.size()) < 0) {
@@ -137,6 +144,28 @@ void run_gloo(int size, const RankBody& body, const RankOptions& options) {
     return comm::connect_gloo(rank, ranks, std::make_shared<comm::FileStore>(directory), {.timeout = timeout});
   };
   run_processes_over(connect, size, body, options);
+}
+
+void run_mpi(int size, const RankBody& body, const RankOptions& options) {
+  try {
+    body(*comm::connect_mpi({.timeout = options.timeout, .expected_size = size}));
+  } catch (const std::exception& error) {
+    ADD_FAILURE() << error.what();
+  }
+}
+
+std::vector<Backend> backends() {
+  if (size_given_by_mpirun() == 0) {
+    return {{"local", run_threads}, {"shm", run_processes}, {"gloo", run_gloo}};
+  }
+  return comm::has_mpi() ? std::vector<Backend>{{"mpi", run_mpi}} : std::vector<Backend>{};
+}
+
+std::vector<int> world_sizes(int least) {
+  const int given = size_given_by_mpirun();
+  std::vector<int> sizes = given == 0 ? std::vector<int>{1, 2, 3, 4, 7} : std::vector<int>{given};
+  std::erase_if(sizes, [&](int size) { return size < least; });
+  return sizes;
 }
 
 }  // namespace trireme::test

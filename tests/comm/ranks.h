@@ -28,9 +28,17 @@ void run_processes_over(const Connect& connect, int size, const RankBody& body, 
 void run_processes(int size, const RankBody& body, const RankOptions& options = {});
 void run_gloo(int size, const RankBody& body, const RankOptions& options = {});
 
+// This process is one of the ranks, all of which mpirun has started with the same tests.
+void run_mpi(int size, const RankBody& body, const RankOptions& options = {});
+
 struct Backend {
   const char* name;
   void (*run)(int size, const RankBody& body, const RankOptions& options);
 };
+
+// What can be tested in this process: every backend that starts its ranks itself; or, if mpirun has started this
+// process as one of N, MPI on N ranks and nothing else.
+std::vector<Backend> backends();
+std::vector<int> world_sizes(int least);
 
 }  // namespace trireme::test
