@@ -28,11 +28,6 @@ struct Child {
   std::string said;
 };
 
-int size_given_by_mpirun() {
-  const char* const size = std::getenv("OMPI_COMM_WORLD_SIZE");
-  return size == nullptr ? 0 : std::atoi(size);
-}
-
 void say(int pipe, const std::string& text) {
   if (write(pipe, text.data(), text.size()) < 0) {
     std::perror("write");
@@ -44,7 +39,9 @@ void say(int pipe, const std::string& text) {
                             const RankBody& body, const RankOptions& options) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   try {
-    body(*connect(rank, size, directory, options.timeout));
+    if (const auto communicator = connect(rank, size, directory, options.timeout)) {
+      body(*communicator);
+    }
   } catch (const std::exception& error) {
     say(pipe, error.what());
   }
@@ -90,7 +87,7 @@ bool listen_to(Child& child, std::chrono::steady_clock::time_point deadline) {
 void judge(int rank, const Child& child, int status, bool ended, const RankOptions& options) {
   EXPECT_TRUE(ended) << "rank " << rank << " did not end within a minute and was killed";
   EXPECT_EQ(child.said, "") << "on rank " << rank;
-  if (rank == options.killed_rank) {
+  if (rank == options.killed_rank || rank == options.stopped_rank) {
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "rank " << rank << " should have been killed";
   } else if (ended) {
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "rank " << rank << " ended with status " << status;
@@ -115,16 +112,24 @@ void run_processes_over(const Connect& connect, int size, const RankBody& body, 
     children.push_back(fork_rank(connect, rank, size, directory / "store", body, options));
   }
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  for (int rank = 0; rank < size; ++rank) {
+  const auto end = [&](int rank) {
     Child& child = children[static_cast<std::size_t>(rank)];
-    const bool ended = listen_to(child, deadline);
+    const bool ended = rank != options.stopped_rank && listen_to(child, deadline);
     if (!ended) {
       kill(child.pid, SIGKILL);
     }
     int status = 0;
     waitpid(child.pid, &status, 0);
     close(child.pipe);
-    judge(rank, child, status, ended, options);
+    judge(rank, child, status, ended || rank == options.stopped_rank, options);
+  };
+  for (int rank = 0; rank < size; ++rank) {
+    if (rank != options.stopped_rank) {
+      end(rank);
+    }
+  }
+  if (options.stopped_rank >= 0) {
+    end(options.stopped_rank);
   }
 }
 
@@ -146,26 +151,17 @@ void run_gloo(int size, const RankBody& body, const RankOptions& options) {
   run_processes_over(connect, size, body, options);
 }
 
+int size_given_by_mpirun() {
+  const char* const size = std::getenv("OMPI_COMM_WORLD_SIZE");
+  return size == nullptr ? 0 : std::atoi(size);
+}
+
 void run_mpi(int size, const RankBody& body, const RankOptions& options) {
   try {
     body(*comm::connect_mpi({.timeout = options.timeout, .expected_size = size}));
   } catch (const std::exception& error) {
     ADD_FAILURE() << error.what();
   }
-}
-
-std::vector<Backend> backends() {
-  if (size_given_by_mpirun() == 0) {
-    return {{"local", run_threads}, {"shm", run_processes}, {"gloo", run_gloo}};
-  }
-  return comm::has_mpi() ? std::vector<Backend>{{"mpi", run_mpi}} : std::vector<Backend>{};
-}
-
-std::vector<int> world_sizes(int least) {
-  const int given = size_given_by_mpirun();
-  std::vector<int> sizes = given == 0 ? std::vector<int>{1, 2, 3, 4, 7} : std::vector<int>{given};
-  std::erase_if(sizes, [&](int size) { return size < least; });
-  return sizes;
 }
 
 }  // namespace trireme::test

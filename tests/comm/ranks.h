@@ -15,6 +15,7 @@ using RankBody = std::function<void(comm::Communicator&)>;
 struct RankOptions {
   std::chrono::milliseconds timeout{20000};  // of every collective
   int killed_rank = -1;                      // this rank is expected to end by SIGKILL (processes only)
+  int stopped_rank = -1;                     // this rank stops itself, and is killed when the others have ended
 };
 
 // Each returns when all ranks have ended. Failed expectations and exceptions of any rank become failures of the test.
@@ -28,17 +29,15 @@ void run_processes_over(const Connect& connect, int size, const RankBody& body, 
 void run_processes(int size, const RankBody& body, const RankOptions& options = {});
 void run_gloo(int size, const RankBody& body, const RankOptions& options = {});
 
-// This process is one of the ranks, all of which mpirun has started with the same tests.
+// How many ranks mpirun has started, of which this process is one; 0: none.
+int size_given_by_mpirun();
+// This process is one of the ranks, all of which run the same tests.
+// REQUIRES: size_given_by_mpirun() == size.
 void run_mpi(int size, const RankBody& body, const RankOptions& options = {});
 
 struct Backend {
   const char* name;
   void (*run)(int size, const RankBody& body, const RankOptions& options);
 };
-
-// What can be tested in this process: every backend that starts its ranks itself; or, if mpirun has started this
-// process as one of N, MPI on N ranks and nothing else.
-std::vector<Backend> backends();
-std::vector<int> world_sizes(int least);
 
 }  // namespace trireme::test
