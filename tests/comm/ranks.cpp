@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "tests/support/temp_dir.h"
 #include "trireme/comm/environment.h"
 #include "trireme/comm/gloo/gloo.h"
+#include "trireme/comm/mpi/mpi.h"
 #include "trireme/comm/shm/shm_communicator.h"
 #include "trireme/comm/store/file_store.h"
 
@@ -147,6 +149,19 @@ void run_gloo(int size, const RankBody& body, const RankOptions& options) {
     return comm::connect_gloo(rank, ranks, std::make_shared<comm::FileStore>(directory), {.timeout = timeout});
   };
   run_processes_over(connect, size, body, options);
+}
+
+int size_given_by_mpirun() {
+  const char* const size = std::getenv("OMPI_COMM_WORLD_SIZE");
+  return size == nullptr ? 0 : std::atoi(size);
+}
+
+void run_mpi(int size, const RankBody& body, const RankOptions& options) {
+  try {
+    body(*comm::connect_mpi({.timeout = options.timeout, .expected_size = size}));
+  } catch (const std::exception& error) {
+    ADD_FAILURE() << error.what();
+  }
 }
 
 }  // namespace trireme::test

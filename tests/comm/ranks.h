@@ -29,6 +29,12 @@ void run_processes_over(const Connect& connect, int size, const RankBody& body, 
 void run_processes(int size, const RankBody& body, const RankOptions& options = {});
 void run_gloo(int size, const RankBody& body, const RankOptions& options = {});
 
+// How many ranks mpirun has started, of which this process is one; 0: none.
+int size_given_by_mpirun();
+// This process is one of the ranks, all of which run the same tests.
+// REQUIRES: size_given_by_mpirun() == size.
+void run_mpi(int size, const RankBody& body, const RankOptions& options = {});
+
 struct Backend {
   const char* name;
   void (*run)(int size, const RankBody& body, const RankOptions& options);
