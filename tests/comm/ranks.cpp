@@ -8,9 +8,12 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "tests/support/temp_dir.h"
 #include "trireme/comm/environment.h"
+#include "trireme/comm/gloo/gloo.h"
+#include "trireme/comm/mpi/mpi.h"
 #include "trireme/comm/shm/shm_communicator.h"
 #include "trireme/comm/store/file_store.h"
 
@@ -32,13 +35,13 @@ void say(int pipe, const std::string& text) {
 }
 
 // Runs in the child, and never returns to the test.
-[[noreturn]] void run_child(int rank, int size, const std::string& store_directory, int pipe, const RankBody& body,
-                            const RankOptions& options) {
+[[noreturn]] void run_child(const Connect& connect, int rank, int size, const std::string& directory, int pipe,
+                            const RankBody& body, const RankOptions& options) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   try {
-    comm::FileStore store(store_directory);
-    const auto communicator = comm::shm::ShmCommunicator::connect(rank, size, store, options.timeout);
-    body(*communicator);
+    if (const auto communicator = connect(rank, size, directory, options.timeout)) {
+      body(*communicator);
+    }
   } catch (const std::exception& error) {
     say(pipe, error.what());
   }
@@ -49,7 +52,7 @@ void say(int pipe, const std::string& text) {
   _exit(0);
 }
 
-Child fork_rank(int rank, int size, const std::string& store_directory, const RankBody& body,
+Child fork_rank(const Connect& connect, int rank, int size, const std::string& directory, const RankBody& body,
                 const RankOptions& options) {
   int ends[2];
   if (pipe(ends) != 0) {
@@ -58,7 +61,7 @@ Child fork_rank(int rank, int size, const std::string& store_directory, const Ra
   const pid_t pid = fork();
   if (pid == 0) {
     close(ends[0]);
-    run_child(rank, size, store_directory, ends[1], body, options);
+    run_child(connect, rank, size, directory, ends[1], body, options);
   }
   close(ends[1]);
   return {pid, ends[0], {}};
@@ -84,7 +87,7 @@ bool listen_to(Child& child, std::chrono::steady_clock::time_point deadline) {
 void judge(int rank, const Child& child, int status, bool ended, const RankOptions& options) {
   EXPECT_TRUE(ended) << "rank " << rank << " did not end within a minute and was killed";
   EXPECT_EQ(child.said, "") << "on rank " << rank;
-  if (rank == options.killed_rank) {
+  if (rank == options.killed_rank || rank == options.stopped_rank) {
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "rank " << rank << " should have been killed";
   } else if (ended) {
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "rank " << rank << " ended with status " << status;
@@ -101,24 +104,63 @@ void run_threads(int size, const RankBody& body, const RankOptions& options) {
   EXPECT_NO_THROW(run());
 }
 
-void run_processes(int size, const RankBody& body, const RankOptions& options) {
+void run_processes_over(const Connect& connect, int size, const RankBody& body, const RankOptions& options) {
   const TempDir directory;
   std::fflush(nullptr);  // else each child would print it again
   std::vector<Child> children;
   for (int rank = 0; rank < size; ++rank) {
-    children.push_back(fork_rank(rank, size, directory / "store", body, options));
+    children.push_back(fork_rank(connect, rank, size, directory / "store", body, options));
   }
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  for (int rank = 0; rank < size; ++rank) {
+  const auto end = [&](int rank) {
     Child& child = children[static_cast<std::size_t>(rank)];
-    const bool ended = listen_to(child, deadline);
+    const bool ended = rank != options.stopped_rank && listen_to(child, deadline);
     if (!ended) {
       kill(child.pid, SIGKILL);
     }
     int status = 0;
     waitpid(child.pid, &status, 0);
     close(child.pipe);
-    judge(rank, child, status, ended, options);
+    judge(rank, child, status, ended || rank == options.stopped_rank, options);
+  };
+  for (int rank = 0; rank < size; ++rank) {
+    if (rank != options.stopped_rank) {
+      end(rank);
+    }
+  }
+  if (options.stopped_rank >= 0) {
+    end(options.stopped_rank);
+  }
+}
+
+void run_processes(int size, const RankBody& body, const RankOptions& options) {
+  const auto connect = [](int rank, int ranks, const std::string& directory, std::chrono::milliseconds timeout) {
+    comm::FileStore store(directory);
+    return comm::shm::ShmCommunicator::connect(rank, ranks, store, timeout);
+  };
+  run_processes_over(connect, size, body, options);
+}
+
+void run_gloo(int size, const RankBody& body, const RankOptions& options) {
+  if (!comm::has_gloo()) {
+    GTEST_SKIP() << "this build has no Gloo";
+  }
+  const auto connect = [](int rank, int ranks, const std::string& directory, std::chrono::milliseconds timeout) {
+    return comm::connect_gloo(rank, ranks, std::make_shared<comm::FileStore>(directory), {.timeout = timeout});
+  };
+  run_processes_over(connect, size, body, options);
+}
+
+int size_given_by_mpirun() {
+  const char* const size = std::getenv("OMPI_COMM_WORLD_SIZE");
+  return size == nullptr ? 0 : std::atoi(size);
+}
+
+void run_mpi(int size, const RankBody& body, const RankOptions& options) {
+  try {
+    body(*comm::connect_mpi({.timeout = options.timeout, .expected_size = size}));
+  } catch (const std::exception& error) {
+    ADD_FAILURE() << error.what();
   }
 }
 

@@ -1,4 +1,4 @@
-// Runs a body on several ranks: as threads over the local backend, or as forked processes over shared memory.
+// Runs a body on several ranks: as threads over the local backend, or as forked processes over any other.
 #pragma once
 
 #include <chrono>
@@ -15,12 +15,25 @@ using RankBody = std::function<void(comm::Communicator&)>;
 struct RankOptions {
   std::chrono::milliseconds timeout{20000};  // of every collective
   int killed_rank = -1;                      // this rank is expected to end by SIGKILL (processes only)
+  int stopped_rank = -1;                     // this rank stops itself, and is killed when the others have ended
 };
 
 // Each returns when all ranks have ended. Failed expectations and exceptions of any rank become failures of the test.
 void run_threads(int size, const RankBody& body, const RankOptions& options = {});
+// How a process becomes a rank; it meets the others in `directory`.
+using Connect = std::function<std::shared_ptr<comm::Communicator>(int rank, int size, const std::string& directory,
+                                                                  std::chrono::milliseconds timeout)>;
 // Forks, so no other thread may be running. Ranks that have not ended after a minute are killed, and fail the test.
+void run_processes_over(const Connect& connect, int size, const RankBody& body, const RankOptions& options);
+// Over shared memory.
 void run_processes(int size, const RankBody& body, const RankOptions& options = {});
+void run_gloo(int size, const RankBody& body, const RankOptions& options = {});
+
+// How many ranks mpirun has started, of which this process is one; 0: none.
+int size_given_by_mpirun();
+// This process is one of the ranks, all of which run the same tests.
+// REQUIRES: size_given_by_mpirun() == size.
+void run_mpi(int size, const RankBody& body, const RankOptions& options = {});
 
 struct Backend {
   const char* name;
