@@ -235,7 +235,6 @@ void MessageCommunicator::work() {
   Lock lock(mutex_);
   while (!closing_) {
     if (worker_wanted_ && !driving_ && completed_ < opened_ && !failure_) {
-      prompt_waits_ = 0;
       drive(lock, ~std::uint64_t{0});
     } else if (prompt_waits_ < kPromptWaits) {
       wanted_.wait(lock);
@@ -251,7 +250,7 @@ void MessageCommunicator::keep_an_eye(Lock& lock) {
     wanted_.wait_for(lock, kTick);
     if (worker_wanted_ && !driving_ && completed_ < opened_ &&
         std::chrono::steady_clock::now() - in_flight(completed_).operation.start > kPrompt) {
-      return;
+      break;
     }
     if (started_ != seen) {
       seen = started_;
@@ -280,11 +279,11 @@ void MessageCommunicator::wait(Collective& state) {
   const TimePoint begin = std::chrono::steady_clock::now();
   Lock lock(mutex_);
   TimePoint until = state.deadline();
+  if (!state.small) {
+    expect_waits(begin - state.operation.start < kPrompt);
+  }
   while (!state.done.load(std::memory_order_acquire) && !failure_) {
     if (!driving_) {
-      if (!state.small) {
-        expect_waits(begin - state.operation.start < kPrompt);
-      }
       drive(lock, state.operation.sequence);
     } else if (changed_.wait_until(lock, until) == std::cv_status::timeout) {
       overdue_ = true;  // the thread that drives will see, and knows who is missing
