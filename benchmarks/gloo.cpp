@@ -4,6 +4,8 @@
 //   bench_gloo [--ranks N] [--sizes 1K,16K,...] [--turns T] [--json FILE]
 //
 // Beside the times stands what the calls cost in processor time, all threads of rank 0: on a busy machine it says more.
+#include "trireme/comm/gloo/gloo.h"
+
 #include <gloo/allreduce.h>
 #include <gloo/math.h>
 #include <gloo/rendezvous/context.h>
@@ -22,7 +24,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "trireme/comm/gloo/gloo.h"
 #include "trireme/comm/store/file_store.h"
 
 namespace {
@@ -42,7 +43,9 @@ double now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 double processor_time() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -85,10 +88,11 @@ class Bench {
   void run() {
     std::ofstream json(rank_ == 0 && !options_.json.empty() ? options_.json : "/dev/null");
     if (rank_ == 0) {
-      std::printf("# %d ranks, f32 sum; medians of %d turns; ratio: time of ours over Gloo's ring (less than 1 is faster)\n",
-                  options_.ranks, options_.turns);
-      std::printf("%8s %12s %12s %8s %10s %12s %12s %8s\n", "size", "ours us", "ring us", "ratio", "busbw GB/s", "ours cpu us",
-                  "ring cpu us", "errors");
+      std::printf(
+          "# %d ranks, f32 sum; medians of %d turns; ratio: time of ours over Gloo's ring (less than 1 is faster)\n",
+          options_.ranks, options_.turns);
+      std::printf("%8s %12s %12s %8s %10s %12s %12s %8s\n", "size", "ours us", "ring us", "ratio", "busbw GB/s",
+                  "ours cpu us", "ring cpu us", "errors");
     }
     for (const std::string& size : options_.sizes) {
       measure(size, json);
@@ -139,8 +143,8 @@ class Bench {
     std::printf("%8s %12.1f %12.1f %8.2f %10.3f %12.1f %12.1f %8zu\n", size.c_str(), time * 1e6, ring_time * 1e6, ratio,
                 bus, median(mine.processor) * 1e6, median(rings.processor) * 1e6, wrong);
     std::fflush(stdout);
-    json << fmt::format("{{\"ranks\":{},\"bytes\":{},\"us\":{},\"ring_us\":{},\"ratio\":{},\"wrong\":{}}}\n", options_.ranks,
-                        bytes, time * 1e6, ring_time * 1e6, ratio, wrong);
+    json << fmt::format("{{\"ranks\":{},\"bytes\":{},\"us\":{},\"ring_us\":{},\"ratio\":{},\"wrong\":{}}}\n",
+                        options_.ranks, bytes, time * 1e6, ring_time * 1e6, ratio, wrong);
   }
 
   std::size_t check(const Array& array) {

@@ -46,8 +46,9 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   Array allocate(const Shape& shape, DType dtype) override { return Array::empty(shape, dtype); }
   std::uint64_t bytes_moved() const override { return bytes_moved_; }
 
-  // What this rank answers when a peer asks it something, on a thread of the link, whatever its own threads do. At most
-  // kMaxLetterText bytes of it arrive. An empty function answers with an empty text.
+  // What this rank answers when a peer asks it something, on a thread of the link, whatever its own threads do: it must
+  // be quick, as no other letter is read meanwhile, and must not use the communicator. At most kMaxLetterText bytes of
+  // it arrive. Without a function the answer is an empty text.
   void set_answer(std::function<std::string(int peer, std::string_view question)> answer);
   // Blocks until the peer has answered; nothing if it does not within `timeout`. Any thread. Works after a failure too.
   std::optional<std::string> ask(int peer, std::string_view question, std::chrono::milliseconds timeout);

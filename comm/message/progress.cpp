@@ -129,7 +129,7 @@ void MessageCommunicator::run(Collective& state) {
   if (state.small) {
     finish(state);
     openings_.expect(op.sequence + kWindow);
-  } else if (op.order == ReduceOrder::fast && op.kind == OpKind::all_reduce &&
+  } else if (state.by_engine &&
              link_->all_reduce(op.output.bytes_data(), op.output.count(), op.output.dtype(), op.op, state.deadline())) {
     // the engine has done it
   } else if (op.kind == OpKind::all_gather) {
