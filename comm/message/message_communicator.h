@@ -93,7 +93,9 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   void run(Collective& state);
   void finish(Collective& state);
   void complete(Collective& state);
+  void expect_waits(bool prompt);
   void work();
+  void keep_an_eye(Lock& lock);
   void wake_worker();
   void look();
   void settle();
@@ -152,6 +154,7 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   std::uint64_t settled_ = 0;
   bool driving_ = false;        // a thread runs the oldest collective
   bool worker_wanted_ = false;  // it need not be one that waits for it
+  int prompt_waits_ = 0;        // large ones, one after the other, that the caller has waited for at once
   bool overdue_ = false;        // somebody's deadline has passed
   bool met_ = false;            // the openings of the oldest collective have arrived; of the thread that drives
   Openings openings_;
