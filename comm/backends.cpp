@@ -29,10 +29,11 @@ BackendChoice choose_backend(std::string_view asked, const HostTable& hosts) {
   if (asked == "gloo" || asked == "mpi") {
     return {std::string(asked), std::string(asked)};
   }
-  require(asked != "shm" || hosts.hosts() == 1,
-          "backend shm: the ranks are on {} hosts, and shared memory ends at one; use --backend auto, or start all ranks "
-          "on one host",
-          hosts.hosts());
+  require(
+      asked != "shm" || hosts.hosts() == 1,
+      "backend shm: the ranks are on {} hosts, and shared memory ends at one; use --backend auto, or start all ranks "
+      "on one host",
+      hosts.hosts());
   if (hosts.hosts() == 1 && asked != "hierarchical") {
     return {"shm", ""};
   }
@@ -110,8 +111,8 @@ std::shared_ptr<Communicator> connect_alone(const Place& place, const BackendOpt
 
 std::shared_ptr<Communicator> connect_many(const Place& place, const BackendOptions& options) {
   const std::optional<MeetingPoint> point = find_meeting_point(place, options.token);
-  require(point.has_value(), "start: {} has started {} ranks but names no place where they can meet; {}", place.launcher,
-          place.size, how_to_name_one(place));
+  require(point.has_value(), "start: {} has started {} ranks but names no place where they can meet; {}",
+          place.launcher, place.size, how_to_name_one(place));
   Meeting meeting(place.rank, place.size, *point, options.timeout);
   const HostFacts facts = facts_of_this_process(options.host_name, false, false);
   const HostTable hosts = exchange_hosts(place.rank, place.size, facts, meeting.store(), options.timeout);

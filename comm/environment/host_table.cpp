@@ -40,7 +40,8 @@ std::string process_namespace() {
 
 // Names come from the system and from people: nothing in them may break a line or a field.
 std::string plain(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c <= ' '; }, '_');
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c <= ' '; }, '_');
   return text.substr(0, 255);
 }
 
@@ -67,11 +68,12 @@ std::string collect(int size, Store& store, milliseconds timeout) {
   }
   const std::size_t shown = std::min<std::size_t>(missing.size(), 16);
   return missing.empty() ? table
-                         : fmt::format("{}start: rank{} {}{} of {} did not arrive within {} ms; did the launcher start "
-                                       "them, and have they ended?",
-                                       kFailed, missing.size() == 1 ? "" : "s",
-                                       fmt::join(missing.begin(), missing.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
-                                       missing.size() > shown ? ", ..." : "", size, timeout.count());
+                         : fmt::format(
+                               "{}start: rank{} {}{} of {} did not arrive within {} ms; did the launcher start "
+                               "them, and have they ended?",
+                               kFailed, missing.size() == 1 ? "" : "s",
+                               fmt::join(missing.begin(), missing.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+                               missing.size() > shown ? ", ..." : "", size, timeout.count());
 }
 
 }  // namespace
@@ -119,8 +121,8 @@ std::string HostTable::different_instructions() const {
 
 HostFacts facts_of_this_process(const std::string& host_name, bool gloo, bool mpi) {
   return {plain(host_name.empty() ? system_host_name() : host_name),
-          plain(fmt::format("{}/{}/{}", boot_id(), process_namespace(), getuid())), plain(kernel_instruction_set()), gloo,
-          mpi};
+          plain(fmt::format("{}/{}/{}", boot_id(), process_namespace(), getuid())), plain(kernel_instruction_set()),
+          gloo, mpi};
 }
 
 std::string encode(const HostFacts& facts) {
@@ -149,7 +151,8 @@ HostTable exchange_hosts(int rank, int size, const HostFacts& facts, Store& stor
     table = collect(size, store, timeout);
     store.set(kTableKey, table);
     if (table.starts_with(kFailed)) {
-      // The server, which ends with this rank, answers in turn: when it has answered twice more, it has told the others.
+      // The server, which ends with this rank, answers in turn: when it has answered twice more, it has told the
+      // others.
       store.try_get(kTableKey);
       store.try_get(kTableKey);
     }

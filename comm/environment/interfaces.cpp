@@ -46,8 +46,8 @@ std::vector<Interface> interfaces() {
   std::vector<Interface> found;
   for (const int family : {AF_INET, AF_INET6}) {
     for (const ifaddrs* entry = first; entry != nullptr; entry = entry->ifa_next) {
-      const bool usable = entry->ifa_addr != nullptr && entry->ifa_addr->sa_family == family &&
-                          (entry->ifa_flags & IFF_UP) != 0;
+      const bool usable =
+          entry->ifa_addr != nullptr && entry->ifa_addr->sa_family == family && (entry->ifa_flags & IFF_UP) != 0;
       const auto known = [&](const Interface& one) { return one.name == entry->ifa_name; };
       if (usable && std::none_of(found.begin(), found.end(), known)) {
         found.push_back({entry->ifa_name, numeric(entry->ifa_addr), (entry->ifa_flags & IFF_LOOPBACK) != 0});

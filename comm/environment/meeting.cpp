@@ -1,8 +1,7 @@
 #include "trireme/comm/environment/meeting.h"
 
-#include <unistd.h>
-
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -113,7 +112,8 @@ std::unique_ptr<TcpStoreServer> serve(const MeetingPoint& meeting) {
   // them. Then only listening on every interface will do.
   std::vector<std::string> places = {meeting.address};
   if (meeting.several_hosts) {
-    places = is_loopback(meeting.address) ? std::vector<std::string>{""} : std::vector<std::string>{meeting.address, ""};
+    places =
+        is_loopback(meeting.address) ? std::vector<std::string>{""} : std::vector<std::string>{meeting.address, ""};
   }
   std::string reason;
   for (const int port : meeting.ports) {
@@ -143,7 +143,8 @@ std::unique_ptr<TcpStore> join(const MeetingPoint& meeting, milliseconds timeout
     pause = std::min(2 * pause, milliseconds(50));
   } while (steady_clock::now() < deadline);
   fail(
-      "store: no store of this job answers at {} on the ports {} within {} ms{}{}; is rank 0 running there, and are the "
+      "store: no store of this job answers at {} on the ports {} within {} ms{}{}; is rank 0 running there, and are "
+      "the "
       "ports open? MASTER_ADDR and MASTER_PORT name another place",
       meeting.address, fmt::join(meeting.ports, ", "), timeout.count(), seen.empty() ? "" : "; last seen: ", seen);
 }

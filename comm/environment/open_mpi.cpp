@@ -7,8 +7,8 @@ std::optional<Place> read_open_mpi(const Variables& variables) {
   if (!variables.has_any({"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"})) {
     return std::nullopt;
   }
-  const std::string missing = variables.missing({"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
-                                                 "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"});
+  const std::string missing = variables.missing(
+      {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"});
   require(missing.empty(),
           "environment: {} not set while other names of Open MPI are; start ranks with mpirun, and let wrappers pass "
           "the environment on",

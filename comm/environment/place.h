@@ -29,7 +29,7 @@ struct Place {
   std::string job = {};
   // Known to the ranks alone; empty if the launcher gave none.
   std::string secret = {};
-  bool speaks_mpi = false;  // Open MPI's library finds its peers in this environment
+  bool speaks_mpi = false;   // Open MPI's library finds its peers in this environment
   std::string warning = {};  // for the person, if the environment says something surprising
 
   bool on_one_host() const { return local_size == size; }

@@ -28,7 +28,8 @@ std::optional<Place> read_pmix(const Variables& variables) {
     return std::nullopt;
   }
   fail(
-      "environment: PMIX_RANK={} and PMIX_NAMESPACE={} are set, which do not tell how many ranks there are; start ranks "
+      "environment: PMIX_RANK={} and PMIX_NAMESPACE={} are set, which do not tell how many ranks there are; start "
+      "ranks "
       "with mpirun, `srun --mpi=pmix` or `trireme run`, or unset PMIX_RANK and PMIX_NAMESPACE for a lone process",
       variables.text("PMIX_RANK").substr(0, 80), variables.text("PMIX_NAMESPACE").substr(0, 80));
 }

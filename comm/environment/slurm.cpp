@@ -30,17 +30,17 @@ std::string job_name(const Variables& variables) {
 }
 
 void read_hosts(const Variables& variables, Place& place) {
-  place.hosts =
-      expand_host_list(variables.first_text({"SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST"}));
+  place.hosts = expand_host_list(variables.first_text({"SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST"}));
   const std::string counts = variables.first_text({"SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE"});
   const std::vector<int> tasks = expand_task_counts(counts);
   place.nodes = static_cast<int>(place.hosts.size());
   place.node = variables.number("SLURM_NODEID", 0, place.nodes - 1);
   const std::int64_t sum = std::accumulate(tasks.begin(), tasks.end(), std::int64_t{0});
-  require(static_cast<int>(tasks.size()) == place.nodes && sum == place.size,
-          "environment: SLURM_TASKS_PER_NODE={} is {} tasks on {} hosts, but {} tasks on {} hosts run; start ranks with "
-          "srun, and unset SLURM_TASKS_PER_NODE if a script has set it",
-          counts.substr(0, 80), sum, tasks.size(), place.size, place.nodes);
+  require(
+      static_cast<int>(tasks.size()) == place.nodes && sum == place.size,
+      "environment: SLURM_TASKS_PER_NODE={} is {} tasks on {} hosts, but {} tasks on {} hosts run; start ranks with "
+      "srun, and unset SLURM_TASKS_PER_NODE if a script has set it",
+      counts.substr(0, 80), sum, tasks.size(), place.size, place.nodes);
   place.local_size = tasks[static_cast<std::size_t>(place.node)];
 }
 

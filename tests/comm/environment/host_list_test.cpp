@@ -12,7 +12,8 @@ namespace {
 
 using Hosts = std::vector<std::string>;
 
-// The expected values are those of `scontrol show hostnames` (Slurm 22.05).
+// The expected values are those of `scontrol show hostnames` (Slurm 22.05), but for names with a suffix, which it
+// refuses.
 TEST(HostList, IsExpandedAsSlurmDoes) {
   const struct {
     const char* list;
