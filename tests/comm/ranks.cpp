@@ -11,6 +11,7 @@
 
 #include "tests/support/temp_dir.h"
 #include "trireme/comm/environment.h"
+#include "trireme/comm/gloo/gloo.h"
 #include "trireme/comm/shm/shm_communicator.h"
 #include "trireme/comm/store/file_store.h"
 
@@ -32,13 +33,11 @@ void say(int pipe, const std::string& text) {
 }
 
 // Runs in the child, and never returns to the test.
-[[noreturn]] void run_child(int rank, int size, const std::string& store_directory, int pipe, const RankBody& body,
-                            const RankOptions& options) {
+[[noreturn]] void run_child(const Connect& connect, int rank, int size, const std::string& directory, int pipe,
+                            const RankBody& body, const RankOptions& options) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   try {
-    comm::FileStore store(store_directory);
-    const auto communicator = comm::shm::ShmCommunicator::connect(rank, size, store, options.timeout);
-    body(*communicator);
+    body(*connect(rank, size, directory, options.timeout));
   } catch (const std::exception& error) {
     say(pipe, error.what());
   }
@@ -49,7 +48,7 @@ void say(int pipe, const std::string& text) {
   _exit(0);
 }
 
-Child fork_rank(int rank, int size, const std::string& store_directory, const RankBody& body,
+Child fork_rank(const Connect& connect, int rank, int size, const std::string& directory, const RankBody& body,
                 const RankOptions& options) {
   int ends[2];
   if (pipe(ends) != 0) {
@@ -58,7 +57,7 @@ Child fork_rank(int rank, int size, const std::string& store_directory, const Ra
   const pid_t pid = fork();
   if (pid == 0) {
     close(ends[0]);
-    run_child(rank, size, store_directory, ends[1], body, options);
+    run_child(connect, rank, size, directory, ends[1], body, options);
   }
   close(ends[1]);
   return {pid, ends[0], {}};
@@ -101,12 +100,12 @@ void run_threads(int size, const RankBody& body, const RankOptions& options) {
   EXPECT_NO_THROW(run());
 }
 
-void run_processes(int size, const RankBody& body, const RankOptions& options) {
+void run_processes_over(const Connect& connect, int size, const RankBody& body, const RankOptions& options) {
   const TempDir directory;
   std::fflush(nullptr);  // else each child would print it again
   std::vector<Child> children;
   for (int rank = 0; rank < size; ++rank) {
-    children.push_back(fork_rank(rank, size, directory / "store", body, options));
+    children.push_back(fork_rank(connect, rank, size, directory / "store", body, options));
   }
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   for (int rank = 0; rank < size; ++rank) {
@@ -120,6 +119,24 @@ void run_processes(int size, const RankBody& body, const RankOptions& options) {
     close(child.pipe);
     judge(rank, child, status, ended, options);
   }
+}
+
+void run_processes(int size, const RankBody& body, const RankOptions& options) {
+  const auto connect = [](int rank, int ranks, const std::string& directory, std::chrono::milliseconds timeout) {
+    comm::FileStore store(directory);
+    return comm::shm::ShmCommunicator::connect(rank, ranks, store, timeout);
+  };
+  run_processes_over(connect, size, body, options);
+}
+
+void run_gloo(int size, const RankBody& body, const RankOptions& options) {
+  if (!comm::has_gloo()) {
+    GTEST_SKIP() << "this build has no Gloo";
+  }
+  const auto connect = [](int rank, int ranks, const std::string& directory, std::chrono::milliseconds timeout) {
+    return comm::connect_gloo(rank, ranks, std::make_shared<comm::FileStore>(directory), {.timeout = timeout});
+  };
+  run_processes_over(connect, size, body, options);
 }
 
 }  // namespace trireme::test
