@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,20 @@ struct RankOptions {
 void run_threads(int size, const RankBody& body, const RankOptions& options = {});
 // Forks, so no other thread may be running. Ranks that have not ended after a minute are killed, and fail the test.
 void run_processes(int size, const RankBody& body, const RankOptions& options = {});
+
+// Hierarchical communicators over one backend on both levels. Hosts of neighbouring ranks, of uneven numbers of
+// neighbouring ranks, and of every second or third rank.
+void run_uneven_hosts(int size, const RankBody& body, const RankOptions& options = {});        // threads
+void run_cyclic_hosts(int size, const RankBody& body, const RankOptions& options = {});        // threads
+void run_hosts_of_processes(int size, const RankBody& body, const RankOptions& options = {});  // as run_processes
+
+// The hosts' ranks, for so many ranks.
+std::vector<std::vector<int>> block_hosts(int size);
+std::vector<std::vector<int>> uneven_hosts(int size);
+std::vector<std::vector<int>> cyclic_hosts(int size);
+// The ranks of `whole` grouped in hosts, each of which is a split of it.
+std::shared_ptr<comm::Communicator> join_hosts(const std::vector<std::vector<int>>& hosts,
+                                               const std::shared_ptr<comm::Communicator>& whole);
 
 struct Backend {
   const char* name;
