@@ -67,10 +67,11 @@ void warn_of_different_bits(const Place& place, const HostTable& hosts) {
 
 std::shared_ptr<Communicator> connect_mpi_world(const Place& place, const BackendOptions& options) {
   auto world = connect_mpi({.timeout = options.timeout, .expected_size = place.size});
-  require(world->rank() == place.rank,
-          "backend mpi: MPI says that this is rank {}, and the environment of {} says rank {}; start with the mpirun of "
-          "the Open MPI whose library is loaded, or unset the other launcher's names",
-          world->rank(), place.launcher, place.rank);
+  require(
+      world->rank() == place.rank,
+      "backend mpi: MPI says that this is rank {}, and the environment of {} says rank {}; start with the mpirun of "
+      "the Open MPI whose library is loaded, or unset the other launcher's names",
+      world->rank(), place.launcher, place.rank);
   return world;
 }
 
@@ -116,8 +117,8 @@ std::shared_ptr<Communicator> connect_over(std::shared_ptr<Store> store, const P
   auto ranks_of_host = hosts.ranks_of_host();
   const std::vector<int>& here = ranks_of_host[static_cast<std::size_t>(host)];
   const auto local = std::find(here.begin(), here.end(), place.rank) - here.begin();
-  auto inside = connect_shm(static_cast<int>(local), static_cast<int>(here.size()), *store, fmt::format("host/{}", host),
-                            options.timeout);
+  auto inside = connect_shm(static_cast<int>(local), static_cast<int>(here.size()), *store,
+                            fmt::format("host/{}", host), options.timeout);
   return connect_hierarchical(std::move(ranks_of_host), std::move(inside), std::move(whole));
 }
 

@@ -11,8 +11,8 @@
 
 namespace trireme::comm {
 
-// Collective: rank 0 serves a store on a free port and broadcasts where. `token`: empty: rank 0 draws one. It listens on
-// the address of `interface`, or, if that is empty, on every interface and tells one that other hosts can reach.
+// Collective: rank 0 serves a store on a free port and broadcasts where. `token`: empty: rank 0 draws one. It listens
+// on the address of `interface`, or, if that is empty, on every interface and tells one that other hosts can reach.
 std::shared_ptr<Meeting> meet_over(Communicator& ranks, const std::string& token, const std::string& interface,
                                    std::chrono::milliseconds timeout);
 

@@ -17,9 +17,9 @@
 namespace trireme::comm {
 
 struct MeetingPoint {
-  std::string address;     // of rank 0's host
-  std::vector<int> ports;  // in the order in which they are tried
-  std::string token;       // TRIREME_JOB_TOKEN, else the launcher's secret, else the job's name (which is no secret)
+  std::string address = {};     // of rank 0's host
+  std::vector<int> ports = {};  // in the order in which they are tried
+  std::string token = {};  // TRIREME_JOB_TOKEN, else the launcher's secret, else the job's name (which is no secret)
   bool several_hosts = false;
 };
 

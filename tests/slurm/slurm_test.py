@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 MODEL = ("--layers", "2", "--heads", "2", "--width", "64", "--context", "32", "--global-batch", "12", "--lanes", "12",
          "--seed", "7", "--progress", "off")
 SHORT = (*MODEL, "--steps", "12")
+NODE_AS_HOST = ("bash", "-c", 'TRIREME_HOST_NAME=$SLURMD_NODENAME exec "$@"', "bash")
 LONG = (*MODEL, "--steps", "400")  # long enough to be stopped in the middle
 
 
@@ -37,7 +38,7 @@ class Checks:
     """Each method named check_... is one check, each named slow_check_... one that --quick leaves out."""
 
     def __init__(self, folder, build):
-        self.folder, self.program = folder, str(build / "bin" / "train_gpt")
+        self.folder, self.build, self.program = folder, build, str(build / "bin" / "train_gpt")
         self.expected = self.alone(SHORT)
         self.cluster = SlurmCluster(folder)
         self.count = 0
@@ -53,7 +54,8 @@ class Checks:
 
     def train(self, *launcher, backend, carried_by):
         metrics = self.file("metrics.jsonl")
-        done = self.cluster.run(*launcher, self.program, *SHORT, "--backend", backend, "--metrics", str(metrics))
+        done = self.cluster.run(*launcher, self.program, *SHORT, "--backend", backend, "--metrics", str(metrics),
+                                OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
         require(done.returncode == 0, done.stdout, done.stderr)
         last = last_metrics(metrics)
         require(last.get("params_hash") == self.expected, f"{self.expected} expected", last)
@@ -62,6 +64,22 @@ class Checks:
 
     def check_two_nodes_of_one_machine_share_memory(self):
         self.train("srun", "-N2", "-n3", backend="auto", carried_by="shm")
+
+    def check_gloo(self):
+        self.train("srun", "-N2", "-n3", backend="gloo", carried_by="gloo")
+
+    def check_mpi(self):
+        self.train("srun", "--mpi=pmix", "-N2", "-n3", backend="mpi", carried_by="mpi")
+
+    def check_nodes_with_names_of_their_own_are_two_hosts(self):
+        self.train("srun", "-N2", "-n3", *NODE_AS_HOST, backend="auto", carried_by="shm+gloo")
+
+    def check_mpirun_inside_a_job(self):
+        self.train("salloc", "-N2", "-n3", "mpirun", "--oversubscribe", backend="auto", carried_by="shm")
+
+    def check_trireme_run_inside_a_task(self):
+        self.train("srun", "-n1", str(self.build / "bin" / "trireme"), "run", "--nproc-per-node", "2", "--",
+                   backend="auto", carried_by="shm")
 
     def check_a_shell_of_the_job_trains_alone_and_says_so(self):
         done = self.train("salloc", "-n2", backend="auto", carried_by="local")
