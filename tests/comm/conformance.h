@@ -31,6 +31,7 @@ class Conformance : public testing::TestWithParam<std::tuple<Backend, int>> {
 
 inline const std::vector<Backend> kBackends = {{"local", run_threads},
                                                {"shm", run_processes},
+                                                {"gloo", run_gloo},
                                                {"uneven_hosts", run_uneven_hosts},
                                                {"cyclic_hosts", run_cyclic_hosts},
                                                {"hosts_of_processes", run_hosts_of_processes}};

@@ -12,6 +12,7 @@
 
 #include "tests/support/temp_dir.h"
 #include "trireme/comm/environment.h"
+#include "trireme/comm/gloo/gloo.h"
 #include "trireme/comm/hierarchical/hierarchical.h"
 #include "trireme/comm/shm/shm_communicator.h"
 #include "trireme/comm/store/file_store.h"
@@ -36,12 +37,11 @@ void say(int pipe, const std::string& text) {
 }
 
 // Runs in the child, and never returns to the test.
-[[noreturn]] void run_child(int rank, int size, const std::string& store_directory, int pipe, const WorldBody& body,
-                            const RankOptions& options) {
+[[noreturn]] void run_child(const Connect& connect, int rank, int size, const std::string& directory, int pipe,
+                            const WorldBody& body, const RankOptions& options) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   try {
-    comm::FileStore store(store_directory);
-    body(comm::shm::ShmCommunicator::connect(rank, size, store, options.timeout));
+    body(connect(rank, size, directory, options.timeout));
   } catch (const std::exception& error) {
     say(pipe, error.what());
   }
@@ -52,7 +52,7 @@ void say(int pipe, const std::string& text) {
   _exit(0);
 }
 
-Child fork_rank(int rank, int size, const std::string& store_directory, const WorldBody& body,
+Child fork_rank(const Connect& connect, int rank, int size, const std::string& directory, const WorldBody& body,
                 const RankOptions& options) {
   int ends[2];
   if (pipe(ends) != 0) {
@@ -61,7 +61,7 @@ Child fork_rank(int rank, int size, const std::string& store_directory, const Wo
   const pid_t pid = fork();
   if (pid == 0) {
     close(ends[0]);
-    run_child(rank, size, store_directory, ends[1], body, options);
+    run_child(connect, rank, size, directory, ends[1], body, options);
   }
   close(ends[1]);
   return {pid, ends[0], {}};
@@ -102,12 +102,18 @@ void run_worlds_of_threads(int size, const WorldBody& body, const RankOptions& o
   EXPECT_NO_THROW(run());
 }
 
-void run_worlds_of_processes(int size, const WorldBody& body, const RankOptions& options) {
+std::shared_ptr<comm::Communicator> connect_shm(int rank, int size, const std::string& directory,
+                                                std::chrono::milliseconds timeout) {
+  comm::FileStore store(directory);
+  return comm::shm::ShmCommunicator::connect(rank, size, store, timeout);
+}
+
+void run_worlds_of_processes(const Connect& connect, int size, const WorldBody& body, const RankOptions& options) {
   const TempDir directory;
   std::fflush(nullptr);  // else each child would print it again
   std::vector<Child> children;
   for (int rank = 0; rank < size; ++rank) {
-    children.push_back(fork_rank(rank, size, directory / "store", body, options));
+    children.push_back(fork_rank(connect, rank, size, directory / "store", body, options));
   }
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   for (int rank = 0; rank < size; ++rank) {
@@ -180,11 +186,23 @@ std::shared_ptr<comm::Communicator> join_hosts(const std::vector<std::vector<int
   return comm::connect_hierarchical(hosts, whole->split(host, whole->rank()), whole);
 }
 
+void run_processes_over(const Connect& connect, int size, const RankBody& body, const RankOptions& options) {
+  run_worlds_of_processes(connect, size, on_one_host(body), options);
+}
 void run_threads(int size, const RankBody& body, const RankOptions& options) {
   run_worlds_of_threads(size, on_one_host(body), options);
 }
 void run_processes(int size, const RankBody& body, const RankOptions& options) {
-  run_worlds_of_processes(size, on_one_host(body), options);
+  run_processes_over(connect_shm, size, body, options);
+}
+void run_gloo(int size, const RankBody& body, const RankOptions& options) {
+  if (!comm::has_gloo()) {
+    GTEST_SKIP() << "this build has no Gloo";
+  }
+  const auto connect = [](int rank, int ranks, const std::string& directory, std::chrono::milliseconds timeout) {
+    return comm::connect_gloo(rank, ranks, std::make_shared<comm::FileStore>(directory), {.timeout = timeout});
+  };
+  run_processes_over(connect, size, body, options);
 }
 void run_uneven_hosts(int size, const RankBody& body, const RankOptions& options) {
   run_worlds_of_threads(size, on_hosts(uneven_hosts(size), body), options);
@@ -193,7 +211,7 @@ void run_cyclic_hosts(int size, const RankBody& body, const RankOptions& options
   run_worlds_of_threads(size, on_hosts(cyclic_hosts(size), body), options);
 }
 void run_hosts_of_processes(int size, const RankBody& body, const RankOptions& options) {
-  run_worlds_of_processes(size, on_hosts(block_hosts(size), body), options);
+  run_worlds_of_processes(connect_shm, size, on_hosts(block_hosts(size), body), options);
 }
 
 }  // namespace trireme::test
