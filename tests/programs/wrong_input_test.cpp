@@ -88,6 +88,7 @@ TEST_F(WrongInput, SizesThatNoMachineHolds) {
 
 TEST_F(WrongInput, FewerLanesThanRanks) {
   expect_error(gpt({"--backend", "local", "--ranks", "3", "--lanes", "2"}), 2, "fewer lanes than ranks");
+  expect_error(gpt({"--interface", "none0"}), 2, "it has lo (127.0.0.1)");
   // Whichever rank ends first, and whether or not rank 0 comes to print it, the reason is shown.
   for (int round = 0; round < 4; ++round) {
     EXPECT_THAT(run(launched(3, gpt({"--lanes", "2"}))).err, testing::HasSubstr("fewer lanes than ranks"));
