@@ -144,7 +144,8 @@ TEST_F(WrongInput, FilesThatCannotBeWritten) {
 
 TEST_F(WrongInput, AHalfSetEnvironmentIsNotSilentlyAWorldOfOne) {
   expect_error(gpt({}), 1, "WORLD_SIZE", {{"RANK", "0"}});
-  expect_error(gpt({"--backend", "local"}), 2, "--backend local", {{"WORLD_SIZE", "2"}, {"RANK", "0"}});
+  expect_error(gpt({"--backend", "local"}), 1, "LOCAL_RANK", {{"WORLD_SIZE", "2"}, {"RANK", "0"}});
+  expect_error(gpt({"--backend", "local"}), 2, "--backend local", {{"PMI_SIZE", "2"}, {"PMI_RANK", "0"}});
 }
 
 TEST_F(WrongInput, ARankThatNeverComesIsNamedWithinTheTimeout) {
