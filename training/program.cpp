@@ -6,7 +6,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <new>
 
@@ -17,13 +16,15 @@
 namespace trireme::training {
 namespace {
 
-int number_from_environment(const char* name, int otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::atoi(text);
+// -1: a lone process, or one whose environment is broken, which is then what the message is about.
+int launched_rank() noexcept {
+  try {
+    const auto [rank, size] = comm::launched_rank();
+    return size > 1 ? rank : -1;
+  } catch (const std::exception&) {
+    return -1;
+  }
 }
-
-bool launched() { return number_from_environment("WORLD_SIZE", 1) > 1; }
-int launched_rank() { return launched() ? number_from_environment("RANK", 0) : -1; }
 
 std::string host_name() {
   char name[256] = {};
@@ -44,13 +45,14 @@ int run_ranks(const ProgramOptions& options, const std::function<int(Session&)>&
               const cluster::WorkerStatus& status) {
   const comm::EnvironmentOptions environment{
       .backend = options.backend,
-      .timeout = std::chrono::milliseconds(static_cast<std::int64_t>(std::max(1.0, options.timeout_seconds * 1e3)))};
+      .timeout = std::chrono::milliseconds(static_cast<std::int64_t>(std::max(1.0, options.timeout_seconds * 1e3))),
+      .interface = options.interface};
   std::atomic<int> code{kExitDone};
   const auto run_rank = [&](comm::World world) {
     check_batch_split(options, world.size(), world.default_lanes());
     set_num_threads(static_cast<int>(options.threads));
     // Threads share the process's one line to the launcher; rank 0 speaks.
-    Session session(world, options, world.rank() == 0 || launched() ? status : cluster::WorkerStatus(-1));
+    Session session(world, options, world.rank() == 0 || launched_rank() >= 0 ? status : cluster::WorkerStatus(-1));
     const int mine = body(session);
     if (world.rank() == 0) {
       code = mine;

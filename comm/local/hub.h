@@ -28,9 +28,11 @@ class LocalHub {
   struct Failure {
     std::string cause;
     std::vector<int> ranks;
+    std::uint64_t from = 0;  // the collectives before it have what they need of all ranks, and can be completed
   };
 
-  explicit LocalHub(int size) : size_(size), left_(static_cast<std::size_t>(size)) {}
+  explicit LocalHub(int size)
+      : size_(size), left_(static_cast<std::size_t>(size)), next_(static_cast<std::size_t>(size)) {}
 
   int size() const { return size_; }
   std::shared_ptr<Meeting> start(Operation operation, int rank);
@@ -45,18 +47,20 @@ class LocalHub {
  private:
   std::shared_ptr<Meeting> start_collective(Operation operation, int rank);
   std::shared_ptr<Meeting> start_message(Operation operation, int rank);
-  void carry_out(Meeting& meeting);
+  void carry_out(Meeting& meeting, std::uint64_t sequence);
   void carry_out_message(Meeting& meeting);
   // Sets failure_ if a rank that this meeting waits for has left.
   void check_left(const Meeting& meeting, const Operation& operation);
   bool finished(const Meeting& meeting, const Operation& operation, int rank);
-  void fail(std::string cause, std::vector<int> ranks);
+  bool is_broken_for(const Operation& operation) const;
+  void fail(std::string cause, std::vector<int> ranks, std::uint64_t from);
   std::vector<int> missing(const Meeting& meeting, const Operation& operation) const;
 
   const int size_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<bool> left_;
+  std::vector<std::uint64_t> next_;  // [rank]: the collective that it has not started yet
   std::optional<Failure> failure_;
   std::map<std::uint64_t, std::shared_ptr<Meeting>> collectives_;                // by sequence, until all have arrived
   std::multimap<std::tuple<int, int, int>, std::shared_ptr<Meeting>> messages_;  // (source, destination, tag), in order
