@@ -59,7 +59,8 @@ class Run:
         deadline = time.monotonic() + 30
         while len(self.lines()) <= step:
             require(time.monotonic() < deadline, f"no step {step} within 30 s", self.lines()[-1:])
-            require(all(rank.poll() is None for rank in self.ranks), "a rank has ended", *self.ends(5))
+            if any(rank.poll() is not None for rank in self.ranks):
+                raise AssertionError(f"a rank has ended: {self.ends(TIMEOUT + SLACK)}")
             time.sleep(0.01)
 
     def ends(self, seconds):

@@ -54,6 +54,13 @@ TEST(Translation, TheDeadlineIsThatOfTheWhole) {
             "the deadline of 3000 ms passed; rank 3 did not arrive");
 }
 
+TEST(Translation, LeavesOutWhereSomebodyIsInThePart) {
+  EXPECT_EQ(
+      told("rank 1 is dead; the last operation of rank 1 is barrier #4 \"x\"; rank 0 has started nothing", {1}, {3, 4})
+          .cause,
+      "rank 4 is dead");
+}
+
 TEST(Translation, NumbersThatAreNoRanksOfThePartStay) {
   EXPECT_EQ(told("rank 5 and rank 99999999999999999999 of ranks", {5, -1}, {1}).cause,
             "rank 5 and rank 99999999999999999999 of ranks");
