@@ -33,7 +33,7 @@ BackendChoice choose_backend(std::string_view asked, const HostTable& hosts) {
   if (asked == "gloo" || asked == "mpi") {
     return {std::string(asked), std::string(asked)};
   }
-  require(
+  require_usage(
       asked != "shm" || hosts.hosts() == 1,
       "backend shm: the ranks are on {} hosts, and shared memory ends at one; use --backend auto, or start all ranks "
       "on one host",
@@ -80,8 +80,9 @@ std::shared_ptr<Meeting> open_meeting(const Place& place, const BackendOptions& 
   if (const std::optional<MeetingPoint> point = find_meeting_point(place, options.token)) {
     return std::make_shared<Meeting>(place.rank, place.size, *point, options.timeout);
   }
-  require(place.speaks_mpi && has_mpi(), "start: {} has started {} ranks but names no place where they can meet; {}",
-          place.launcher, place.size, how_to_name_one(place));
+  require(place.speaks_mpi && can_load_mpi(),
+          "start: {} has started {} ranks but names no place where they can meet; {}", place.launcher, place.size,
+          how_to_name_one(place));
   const std::string& token = options.token.empty() ? place.secret : options.token;
   const auto mpi = connect_mpi_world(place, options);
   return meet_over(*mpi, token, options.interface, options.timeout);
@@ -122,8 +123,10 @@ std::shared_ptr<Communicator> connect_over(std::shared_ptr<Store> store, const P
   return connect_hierarchical(std::move(ranks_of_host), std::move(inside), std::move(whole));
 }
 
+// libmpi is loaded only where it may be used: it costs memory and time.
 HostFacts own_facts(const Place& place, const BackendOptions& options) {
-  return facts_of_this_process(options.host_name, has_gloo(), place.speaks_mpi && has_mpi());
+  const bool wanted = place.speaks_mpi && (!place.on_one_host() || options.backend == "hierarchical");
+  return facts_of_this_process(options.host_name, has_gloo(), wanted && can_load_mpi());
 }
 
 std::shared_ptr<Communicator> connect_alone(const Place& place, const BackendOptions& options) {
