@@ -2,8 +2,8 @@
 """Trains on several hosts, which are network namespaces of this machine: tests/net/network_test.py [BUILD] [--measure].
 
 However the ranks are spread, a run must end with the parameters of a run of one process; a host that is cut off, or a
-rank that is killed, must end every rank with an error that names who is missing. Where no namespaces can be made it says
-why and counts nothing. --measure only compares the speed of backends. The last line is `N passed, N failed`.
+rank that is killed, must end every rank with an error that names who is missing. Where no namespaces can be made it
+says why and counts nothing. --measure only compares the speed of backends. The last line is `N passed, N failed`.
 """
 import argparse
 import json
