@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "trireme/core/base/error.h"
+#include "trireme/core/base/host.h"
 #include "trireme/core/base/instruction_set.h"
 #include "trireme/launcher/machine.h"
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "trireme/core/base/error.h"
+#include "trireme/core/base/host.h"
 #include "trireme/core/base/instruction_set.h"
 #include "trireme/launcher/machine.h"
 

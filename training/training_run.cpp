@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "trireme/core/base/activity.h"
 #include "trireme/training/model_files.h"
 #include "trireme/training/process_stats.h"
 
@@ -100,6 +101,7 @@ void TrainingRun::after_epoch() {
   epoch_loss_ = 0;
   epoch_weight_ = 0;
   if (options_.evaluate) {
+    const PhaseScope evaluating(Phase::evaluating);
     trainer_.model().train(false);
     const Accuracy accuracy = [this] {
       const NoGrad no_grad;
@@ -169,6 +171,7 @@ FitResult TrainingRun::finish() {
   result.saved = checkpointing_.finish() && saved_at_ == steps_done_ && checkpointing_.enabled();
   const bool interrupted = stop_ == StopReason::signal || (stop_ == StopReason::time_limit && checkpointing_.enabled());
   if (!interrupted && !options_.export_file.empty()) {
+    const PhaseScope exporting(Phase::exporting);
     export_model(options_.export_file, strategy_);
   }
   result.params_hash = strategies::params_hash(strategy_.full_parameters());

@@ -10,7 +10,9 @@ namespace trireme::comm {
 
 class LocalCommunicator final : public Communicator {
  public:
-  LocalCommunicator(std::shared_ptr<LocalHub> hub, int rank) : Communicator(rank, hub->size()), hub_(std::move(hub)) {}
+  LocalCommunicator(std::shared_ptr<LocalHub> hub, int rank) : Communicator(rank, hub->size()), hub_(std::move(hub)) {
+    hub_->join(*this);
+  }
   ~LocalCommunicator() override { hub_->leave(rank()); }
 
   std::string_view backend() const override { return "local"; }
@@ -21,6 +23,7 @@ class LocalCommunicator final : public Communicator {
 
  protected:
   std::shared_ptr<WorkState> start(Operation&& operation) override;
+  std::vector<RankReport> look_at_ranks() override;
 
  private:
   class State;

@@ -42,6 +42,7 @@ class ShmCommunicator final : public Communicator {
 
  protected:
   std::shared_ptr<WorkState> start(Operation&& operation) override;
+  std::vector<RankReport> look_at_ranks() override;
 
  private:
   friend class ShmOperation;
@@ -56,6 +57,7 @@ class ShmCommunicator final : public Communicator {
   Control& control(int rank) const { return *controls_[static_cast<std::size_t>(rank)]; }
   Control& own() const { return *controls_[static_cast<std::size_t>(rank())]; }
   std::byte* segment_of(int rank) const { return fabric_->base(members_[static_cast<std::size_t>(rank)]); }
+  bool is_world() const;
   std::uint64_t offset_of(const Array& array) const;  // kNowhere if peers cannot reach it
   std::string name_of_rank(int rank) const;           // "rank 3 (pid 812)"
 
@@ -93,7 +95,9 @@ class ShmCommunicator final : public Communicator {
   bool is_gone(int peer) const;
   void check_gone(const Operation& operation, int peer);
   std::vector<int> missing_ranks(const Operation& operation) const;
-  std::string last_seen(int rank) const;
+  const Operation& oldest_unfinished(const Operation& otherwise) const;
+  void check_deadline(const Operation& operation, TimePoint now);
+  RankReport look_at(int rank) const;
   void ring(int rank) const;
   void ring_parked() const;
   void fail(std::string cause, std::vector<int> ranks);
