@@ -184,7 +184,8 @@ struct OptionParser::Impl {
     const char* group = "Ranks and machine";
     word(group, "--strategy", common.strategy, {"mirrored", "fully_sharded", "parameter_server"},
          "when ranks communicate");
-    word(group, "--backend", common.backend, {"auto", "local", "shm", "gloo", "mpi", "nccl"}, "what carries the bytes");
+    word(group, "--backend", common.backend, {"auto", "local", "shm", "gloo", "mpi", "hierarchical", "nccl"},
+         "what carries the bytes; auto: shared memory on one host, over several hosts that and Gloo or MPI");
     whole(group, "--ranks", common.ranks, 1, "with --backend local: ranks as threads of this process");
     whole(group, "--lanes", common.lanes, 0,
           "logical workers: results have the same bits for any number of ranks and one number of lanes; 0: as many as "
@@ -194,7 +195,9 @@ struct OptionParser::Impl {
     word(group, "--device", common.device, {"auto", "cpu", "cuda"}, "where arrays live");
     word(group, "--precision", common.precision, {"f32", "bf16"}, "of parameters and arithmetic");
     whole(group, "--threads", common.threads, 1, "threads of each rank; the bits do not depend on it");
-    real(group, "--timeout", common.timeout_seconds, "deadline of every collective, seconds");
+    real(group, "--timeout", common.timeout_seconds, "deadline of the start and of every collective, seconds");
+    text(group, "--interface", common.interface, "NAME",
+         "network interface whose address other hosts use (lo, eth0, ...); without it the system chooses");
   }
 
   void add_checkpoints() {

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <new>
 
@@ -17,16 +16,11 @@
 namespace trireme::training {
 namespace {
 
-int number_from_environment(const char* name, int otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::atoi(text);
-}
-
-bool launched() { return number_from_environment("WORLD_SIZE", 1) > 1; }
-int launched_rank() { return launched() ? number_from_environment("RANK", 0) : -1; }
+bool launched() { return comm::launched_rank().size > 1; }
+int named_rank() { return launched() ? comm::launched_rank().rank : -1; }
 
 int complain(std::string_view message, ErrorKind kind, bool because_of_peer, cluster::WorkerStatus& status) {
-  const int rank = launched_rank();
+  const int rank = named_rank();
   if (kind == ErrorKind::failure || rank <= 0) {
     std::fprintf(stderr, "%s\n", error_line(message, kind == ErrorKind::usage ? -1 : rank, host_name()).c_str());
   }
@@ -40,7 +34,8 @@ int run_ranks(const ProgramOptions& options, const std::function<int(Session&)>&
   StatusSignal questions;
   const comm::EnvironmentOptions environment{
       .backend = options.backend,
-      .timeout = std::chrono::milliseconds(static_cast<std::int64_t>(std::max(1.0, options.timeout_seconds * 1e3)))};
+      .timeout = std::chrono::milliseconds(static_cast<std::int64_t>(std::max(1.0, options.timeout_seconds * 1e3))),
+      .interface = options.interface};
   std::atomic<int> code{kExitDone};
   const auto run_rank = [&](comm::World world) {
     check_batch_split(options, world.size(), world.default_lanes());
