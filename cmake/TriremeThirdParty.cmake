@@ -1,5 +1,6 @@
 # The third-party libraries behind the library target, as one imported target `trireme_third_party`. Read by this build
 # and, from an installation, by TriremeConfig.cmake. They are private: public headers include none of them but fmt.
+# TRIREME_HAS_GLOO says whether the library uses Gloo. libmpi is not here: it is loaded at run time.
 include(CMakeFindDependencyMacro)
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_dependency(Threads)
@@ -17,5 +18,9 @@ if(NOT TARGET trireme_third_party)
   add_library(trireme_third_party INTERFACE IMPORTED GLOBAL)
   target_include_directories(trireme_third_party SYSTEM INTERFACE "${TRIREME_HWY_INCLUDE}" "${TRIREME_XXHASH_INCLUDE}")
   target_link_libraries(trireme_third_party INTERFACE spdlog::spdlog protobuf::libprotobuf "${TRIREME_HWY_LIBRARY}"
-                        "${TRIREME_XXHASH_LIBRARY}")
+                        "${TRIREME_XXHASH_LIBRARY}" ${CMAKE_DL_LIBS})
+  if(TRIREME_HAS_GLOO)
+    find_dependency(Gloo CONFIG)
+    target_link_libraries(trireme_third_party INTERFACE gloo)
+  endif()
 endif()

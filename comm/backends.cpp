@@ -5,8 +5,12 @@
 #include <algorithm>
 
 #include "trireme/comm/environment/interfaces.h"
+#include "trireme/comm/environment/meet_over.h"
 #include "trireme/comm/environment/meeting.h"
+#include "trireme/comm/gloo/gloo.h"
+#include "trireme/comm/hierarchical/hierarchical.h"
 #include "trireme/comm/local/solo_communicator.h"
+#include "trireme/comm/mpi/mpi.h"
 #include "trireme/comm/shm/shm_communicator.h"
 #include "trireme/comm/store/memory_store.h"
 #include "trireme/comm/store/prefix_store.h"
@@ -55,72 +59,92 @@ void check_backend_name(std::string_view name) {
 
 namespace {
 
-// The store through which the ranks meet, and on rank 0 its server. It ends when all ranks are done with it.
-class Meeting {
- public:
-  Meeting(int rank, int size, const MeetingPoint& point, milliseconds timeout)
-      : rank_(rank), size_(size), timeout_(timeout) {
-    if (rank == 0) {
-      server_ = serve(point);
-    }
-    store_ = join(rank == 0 ? at_port(point, server_->port()) : point, timeout);
+void warn_of_different_bits(const Place& place, const HostTable& hosts) {
+  if (place.rank == 0 && !hosts.different_instructions().empty()) {
+    log::warning("{}", hosts.different_instructions());
   }
+}
 
-  Store& store() { return *store_; }
+std::shared_ptr<Communicator> connect_mpi_world(const Place& place, const BackendOptions& options) {
+  auto world = connect_mpi({.timeout = options.timeout, .expected_size = place.size});
+  require(
+      world->rank() == place.rank,
+      "backend mpi: MPI says that this is rank {}, and the environment of {} says rank {}; start with the mpirun of "
+      "the Open MPI whose library is loaded, or unset the other launcher's names",
+      world->rank(), place.launcher, place.rank);
+  return world;
+}
 
-  // The last call: rank 0 returns after all others have made it.
-  void leave() {
-    store_->set(key_of(rank_), "done");
-    for (int peer = 1; rank_ == 0 && peer < size_; ++peer) {
-      store_->get(key_of(peer), timeout_);
-    }
+// Where the environment names no place to meet, Open MPI's ranks have one already.
+std::shared_ptr<Meeting> open_meeting(const Place& place, const BackendOptions& options) {
+  if (const std::optional<MeetingPoint> point = find_meeting_point(place, options.token)) {
+    return std::make_shared<Meeting>(place.rank, place.size, *point, options.timeout);
   }
+  require(place.speaks_mpi && has_mpi(), "start: {} has started {} ranks but names no place where they can meet; {}",
+          place.launcher, place.size, how_to_name_one(place));
+  const std::string& token = options.token.empty() ? place.secret : options.token;
+  const auto mpi = connect_mpi_world(place, options);
+  return meet_over(*mpi, token, options.interface, options.timeout);
+}
 
- private:
-  static MeetingPoint at_port(MeetingPoint point, int port) {
-    point.ports = {port};
-    return point;
+std::shared_ptr<Communicator> connect_shm(int rank, int size, Store& store, const std::string& prefix,
+                                          milliseconds timeout) {
+  PrefixStore own(store, prefix);
+  return shm::ShmCommunicator::connect(rank, size, own, timeout);
+}
+
+// `store` reaches all ranks, and lives as long as whoever keeps it.
+std::shared_ptr<Communicator> connect_network(const std::string& name, const Place& place, std::shared_ptr<Store> store,
+                                              const BackendOptions& options) {
+  if (name == "mpi") {
+    return connect_mpi_world(place, options);
   }
-  static std::string key_of(int rank) { return fmt::format("left/{}", rank); }
+  return connect_gloo(place.rank, place.size, std::move(store),
+                      {.interface = options.interface, .towards = place.master_address, .timeout = options.timeout});
+}
 
-  const int rank_;
-  const int size_;
-  const milliseconds timeout_;
-  std::unique_ptr<TcpStoreServer> server_;
-  std::unique_ptr<TcpStore> store_;
-};
-
-std::shared_ptr<Communicator> connect_over(Store& store, const Place& place, const HostTable& hosts,
+std::shared_ptr<Communicator> connect_over(std::shared_ptr<Store> store, const Place& place, const HostTable& hosts,
                                            const BackendOptions& options) {
   const BackendChoice choice = choose_backend(options.backend, hosts);
   if (choice.backend == "shm") {
-    PrefixStore shm_store(store, "world");
-    return shm::ShmCommunicator::connect(place.rank, place.size, shm_store, options.timeout);
+    return connect_shm(place.rank, place.size, *store, "world", options.timeout);
   }
-  fail("backend {}: not in this build", choice.backend);
+  if (choice.backend != "hierarchical") {
+    return connect_network(choice.network, place, std::move(store), options);
+  }
+  auto whole = connect_network(choice.network, place, store, options);
+  const int host = hosts.host_of(place.rank);
+  auto ranks_of_host = hosts.ranks_of_host();
+  const std::vector<int>& here = ranks_of_host[static_cast<std::size_t>(host)];
+  const auto local = std::find(here.begin(), here.end(), place.rank) - here.begin();
+  auto inside = connect_shm(static_cast<int>(local), static_cast<int>(here.size()), *store,
+                            fmt::format("host/{}", host), options.timeout);
+  return connect_hierarchical(std::move(ranks_of_host), std::move(inside), std::move(whole));
+}
+
+HostFacts own_facts(const Place& place, const BackendOptions& options) {
+  return facts_of_this_process(options.host_name, has_gloo(), place.speaks_mpi && has_mpi());
 }
 
 std::shared_ptr<Communicator> connect_alone(const Place& place, const BackendOptions& options) {
   if (options.backend == "auto" || options.backend == "local") {
     return std::make_shared<SoloCommunicator>();
   }
-  MemoryStore store;
-  const HostTable hosts({facts_of_this_process(options.host_name, false, false)});
-  return connect_over(store, place, hosts, options);
+  return connect_over(std::make_shared<MemoryStore>(), place, HostTable({own_facts(place, options)}), options);
 }
 
 std::shared_ptr<Communicator> connect_many(const Place& place, const BackendOptions& options) {
-  const std::optional<MeetingPoint> point = find_meeting_point(place, options.token);
-  require(point.has_value(), "start: {} has started {} ranks but names no place where they can meet; {}",
-          place.launcher, place.size, how_to_name_one(place));
-  Meeting meeting(place.rank, place.size, *point, options.timeout);
-  const HostFacts facts = facts_of_this_process(options.host_name, false, false);
-  const HostTable hosts = exchange_hosts(place.rank, place.size, facts, meeting.store(), options.timeout);
-  if (place.rank == 0 && !hosts.different_instructions().empty()) {
-    log::warning("{}", hosts.different_instructions());
+  if (options.backend == "mpi") {
+    auto world = connect_mpi_world(place, options);
+    warn_of_different_bits(place, exchange_hosts(*world, own_facts(place, options)));
+    return world;
   }
-  auto communicator = connect_over(meeting.store(), place, hosts, options);
-  meeting.leave();
+  const std::shared_ptr<Meeting> meeting = open_meeting(place, options);
+  const HostTable hosts =
+      exchange_hosts(place.rank, place.size, own_facts(place, options), meeting->store(), options.timeout);
+  warn_of_different_bits(place, hosts);
+  auto communicator = connect_over({meeting, &meeting->store()}, place, hosts, options);
+  meeting->leave();
   return communicator;
 }
 

@@ -45,7 +45,6 @@ void check_parts(const char* op, std::span<const Part> parts, const ReductionLay
   require(layout != nullptr, "{}: no layout given; make one with ReductionLayout::make", op);
   require(layout->parts_of_rank.size() == static_cast<std::size_t>(size),
           "{}: a layout of {} ranks given in a communicator of {}", op, layout->parts_of_rank.size(), size);
-  require(dtype == DType::f32 || dtype == DType::f64, "{}: dtype {} given, f32 or f64 expected", op, name_of(dtype));
   const std::vector<Subtree>& expected = layout->parts_of_rank[static_cast<std::size_t>(rank)];
   require(parts.size() == expected.size(), "{}: rank {} brings {} parts, its layout says {}", op, rank, parts.size(),
           expected.size());
@@ -95,11 +94,12 @@ Work Communicator::all_reduce(const Array& array, ReduceOp op, OpOptions options
 }
 
 Work Communicator::all_reduce_parts(std::span<const Part> parts, std::shared_ptr<const ReductionLayout> layout,
-                                    const Array& output, OpOptions options) {
+                                    const Array& output, OpOptions options, ReduceOp op) {
   check_array("all_reduce_parts", "output", output);
   check_parts("all_reduce_parts", parts, layout.get(), output.count(), output.dtype(), rank_, size_);
   return submit({.kind = OpKind::all_reduce_parts,
                  .output = output,
+                 .op = op,
                  .parts = {parts.begin(), parts.end()},
                  .layout = std::move(layout)},
                 options);
@@ -116,7 +116,8 @@ Work Communicator::reduce_scatter(const Array& input, const Array& output, Reduc
 }
 
 Work Communicator::reduce_scatter_parts(std::span<const Part> parts, std::shared_ptr<const ReductionLayout> layout,
-                                        std::span<const std::int64_t> offsets, const Array& output, OpOptions options) {
+                                        std::span<const std::int64_t> offsets, const Array& output, OpOptions options,
+                                        ReduceOp op) {
   check_array("reduce_scatter_parts", "output", output);
   check_offsets("reduce_scatter_parts", offsets, size_);
   check_parts("reduce_scatter_parts", parts, layout.get(), offsets.back(), output.dtype(), rank_, size_);
@@ -126,6 +127,7 @@ Work Communicator::reduce_scatter_parts(std::span<const Part> parts, std::shared
   }
   return submit({.kind = OpKind::reduce_scatter_parts,
                  .output = output,
+                 .op = op,
                  .parts = {parts.begin(), parts.end()},
                  .layout = std::move(layout),
                  .offsets = {offsets.begin(), offsets.end()}},

@@ -52,12 +52,14 @@ struct ReductionLayout {
   std::int64_t leaves = 1;
   std::vector<std::vector<Subtree>> parts_of_rank;  // [rank]: left to right, absent ones left out
   std::vector<std::int32_t> first_slot;             // [rank]: the slot of its first part in the plan; size + 1 entries
-  std::vector<Addition> plan;                       // over all parts in rank order; see reduction_plan()
+  std::vector<Addition> plan;                       // over all parts, the slots in rank order; see reduction_plan()
   std::int64_t most_parts = 0;                      // of any one rank
   std::uint64_t fingerprint = 0;                    // of leaves and parts: ranks with different layouts find out
 
   int slots() const { return first_slot.back(); }
-  // Raises Error if the parts are not disjoint nodes of the tree, left to right in rank order.
+  // Where the plan's result ends: the slot of the leftmost part. REQUIRES: slots() > 0.
+  std::int32_t result_slot() const { return plan.empty() ? 0 : plan.back().target; }
+  // Raises Error if the parts are not disjoint nodes of the tree, each rank's left to right.
   static std::shared_ptr<const ReductionLayout> make(std::int64_t leaves,
                                                      std::vector<std::vector<Subtree>> parts_of_rank);
   static std::shared_ptr<const ReductionLayout> make(const BatchSplit& split, int world_size);
@@ -116,14 +118,15 @@ class Communicator {
   Work all_reduce(const Array& array, ReduceOp op = ReduceOp::sum, OpOptions options = {});
   // The canonical reduction: output = sum of all ranks' parts in the order of layout->plan, on every rank. `output` may
   // be one of this rank's part arrays. The part arrays are scratch afterwards. A rank may bring no part; if none does,
-  // the output is zero. f32, f64.
+  // the output is zero. Any dtype, combined by `op` as all_reduce does.
   Work all_reduce_parts(std::span<const Part> parts, std::shared_ptr<const ReductionLayout> layout, const Array& output,
-                        OpOptions options = {});
+                        OpOptions options = {}, ReduceOp op = ReduceOp::sum);
   // output = this rank's piece of the element-wise reduction of `input`; input.count() == size * output.count().
   Work reduce_scatter(const Array& input, const Array& output, ReduceOp op = ReduceOp::sum, OpOptions options = {});
   // As all_reduce_parts, but rank r only gets elements [offsets[r], offsets[r + 1]) in its `output`.
   Work reduce_scatter_parts(std::span<const Part> parts, std::shared_ptr<const ReductionLayout> layout,
-                            std::span<const std::int64_t> offsets, const Array& output, OpOptions options = {});
+                            std::span<const std::int64_t> offsets, const Array& output, OpOptions options = {},
+                            ReduceOp op = ReduceOp::sum);
   // output = the inputs of all ranks, in rank order; output.count() == size * input.count(). input may be its own slot
   // of output (in place).
   Work all_gather(const Array& input, const Array& output, OpOptions options = {});

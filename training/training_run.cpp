@@ -169,6 +169,9 @@ FitResult TrainingRun::finish() {
                    .reason = stop_,
                    .loss = strategy_.report().step >= 0 ? strategy_.report().loss : std::nan("")};
   result.saved = checkpointing_.finish() && saved_at_ == steps_done_ && checkpointing_.enabled();
+  if (stop_ == StopReason::signal) {
+    StopSignals::stay();
+  }
   const bool interrupted = stop_ == StopReason::signal || (stop_ == StopReason::time_limit && checkpointing_.enabled());
   if (!interrupted && !options_.export_file.empty()) {
     const PhaseScope exporting(Phase::exporting);

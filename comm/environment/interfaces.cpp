@@ -70,6 +70,12 @@ std::string address_of_interface(const std::string& name, bool usage) {
                           name, list.empty() ? "none" : list));
 }
 
+std::string outward_address() {
+  const std::vector<Interface> all = interfaces();
+  const auto found = std::find_if(all.begin(), all.end(), [](const Interface& one) { return !one.loopback; });
+  return found == all.end() ? "127.0.0.1" : found->address;
+}
+
 bool is_loopback(const std::string& host) {
   const auto found = resolve(host);
   return found != nullptr && is_loopback_address(found->ai_addr);

@@ -19,6 +19,9 @@ std::vector<Interface> interfaces();
 // usage if `usage`.
 std::string address_of_interface(const std::string& name, bool usage);
 
+// An address that other hosts may reach: of the first interface that is no loopback; that of loopback if there is none.
+std::string outward_address();
+
 // Whether a host name or numeric address stands for this machine's loopback; false if it has no address.
 bool is_loopback(const std::string& host);
 bool has_address(const std::string& host);

@@ -149,6 +149,27 @@ std::unique_ptr<TcpStore> join(const MeetingPoint& meeting, milliseconds timeout
       meeting.address, fmt::join(meeting.ports, ", "), timeout.count(), seen.empty() ? "" : "; last seen: ", seen);
 }
 
+Meeting::Meeting(int rank, int size, const MeetingPoint& point, milliseconds timeout)
+    : Meeting(rank, size, point, rank == 0 ? serve(point) : nullptr, timeout) {}
+
+Meeting::Meeting(int rank, int size, const MeetingPoint& point, std::unique_ptr<TcpStoreServer> server,
+                 milliseconds timeout)
+    : rank_(rank), size_(size), timeout_(timeout), server_(std::move(server)) {
+  MeetingPoint known = point;
+  if (server_ != nullptr) {
+    known.ports = {server_->port()};
+  }
+  store_ = join(known, timeout);
+}
+
+void Meeting::leave() {
+  const auto key = [](int rank) { return fmt::format("left/{}", rank); };
+  store_->set(key(rank_), "1");
+  for (int peer = 1; rank_ == 0 && peer < size_; ++peer) {
+    store_->get(key(peer), timeout_);
+  }
+}
+
 std::string how_to_name_one(const Place& place) {
   const char* how = place.launcher == "Open MPI" ? "mpirun -x MASTER_ADDR=HOST -x MASTER_PORT=29500 ..."
                     : place.launcher == "Slurm"  ? "export MASTER_ADDR=HOST MASTER_PORT=29500 before srun"

@@ -17,9 +17,9 @@
 namespace trireme::comm {
 
 struct MeetingPoint {
-  std::string address;     // of rank 0's host
-  std::vector<int> ports;  // in the order in which they are tried
-  std::string token;       // TRIREME_JOB_TOKEN, else the launcher's secret, else the job's name (which is no secret)
+  std::string address = {};     // of rank 0's host
+  std::vector<int> ports = {};  // in the order in which they are tried
+  std::string token = {};  // TRIREME_JOB_TOKEN, else the launcher's secret, else the job's name (which is no secret)
   bool several_hosts = false;
 };
 
@@ -38,6 +38,27 @@ std::optional<MeetingPoint> find_meeting_point(const Place& place, const std::st
 std::unique_ptr<TcpStoreServer> serve(const MeetingPoint& meeting);
 // Every rank's side: blocks until the store answers, at most `timeout`, which also bounds every later request.
 std::unique_ptr<TcpStore> join(const MeetingPoint& meeting, std::chrono::milliseconds timeout);
+
+// The store of a job as one rank holds it, rank 0 with its server. Everybody's store ends with rank 0's.
+class Meeting {
+ public:
+  // Blocks until rank 0 serves, at most `timeout`.
+  Meeting(int rank, int size, const MeetingPoint& point, std::chrono::milliseconds timeout);
+  // Where rank 0 serves already and has told the others by other means; `server`: on rank 0 alone.
+  Meeting(int rank, int size, const MeetingPoint& point, std::unique_ptr<TcpStoreServer> server,
+          std::chrono::milliseconds timeout);
+
+  Store& store() { return *store_; }
+  // Collective, when the start is over: rank 0 returns after all others have come here.
+  void leave();
+
+ private:
+  const int rank_;
+  const int size_;
+  const std::chrono::milliseconds timeout_;
+  std::unique_ptr<TcpStoreServer> server_;
+  std::unique_ptr<TcpStore> store_;
+};
 
 // What a person can do where there is no meeting point; ends a message.
 std::string how_to_name_one(const Place& place);

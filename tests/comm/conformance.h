@@ -29,7 +29,12 @@ class Conformance : public testing::TestWithParam<std::tuple<Backend, int>> {
   }
 };
 
-inline const std::vector<Backend> kBackends = {{"local", run_threads}, {"shm", run_processes}};
+inline const std::vector<Backend> kBackends = {{"local", run_threads},
+                                               {"shm", run_processes},
+                                                {"gloo", run_gloo},
+                                               {"uneven_hosts", run_uneven_hosts},
+                                               {"cyclic_hosts", run_cyclic_hosts},
+                                               {"hosts_of_processes", run_hosts_of_processes}};
 inline const int kWorldSizes[] = {1, 2, 3, 4, 7};
 
 inline auto worlds() { return testing::Combine(testing::ValuesIn(kBackends), testing::ValuesIn(kWorldSizes)); }

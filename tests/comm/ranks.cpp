@@ -7,15 +7,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "tests/support/temp_dir.h"
 #include "trireme/comm/environment.h"
+#include "trireme/comm/gloo/gloo.h"
+#include "trireme/comm/hierarchical/hierarchical.h"
 #include "trireme/comm/shm/shm_communicator.h"
 #include "trireme/comm/store/file_store.h"
 
 namespace trireme::test {
 namespace {
+
+using WorldBody = std::function<void(std::shared_ptr<comm::Communicator>)>;
 
 constexpr auto kPatience = std::chrono::seconds(60);
 
@@ -32,13 +37,11 @@ void say(int pipe, const std::string& text) {
 }
 
 // Runs in the child, and never returns to the test.
-[[noreturn]] void run_child(int rank, int size, const std::string& store_directory, int pipe, const RankBody& body,
-                            const RankOptions& options) {
+[[noreturn]] void run_child(const Connect& connect, int rank, int size, const std::string& directory, int pipe,
+                            const WorldBody& body, const RankOptions& options) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   try {
-    comm::FileStore store(store_directory);
-    const auto communicator = comm::shm::ShmCommunicator::connect(rank, size, store, options.timeout);
-    body(*communicator);
+    body(connect(rank, size, directory, options.timeout));
   } catch (const std::exception& error) {
     say(pipe, error.what());
   }
@@ -49,7 +52,7 @@ void say(int pipe, const std::string& text) {
   _exit(0);
 }
 
-Child fork_rank(int rank, int size, const std::string& store_directory, const RankBody& body,
+Child fork_rank(const Connect& connect, int rank, int size, const std::string& directory, const WorldBody& body,
                 const RankOptions& options) {
   int ends[2];
   if (pipe(ends) != 0) {
@@ -58,7 +61,7 @@ Child fork_rank(int rank, int size, const std::string& store_directory, const Ra
   const pid_t pid = fork();
   if (pid == 0) {
     close(ends[0]);
-    run_child(rank, size, store_directory, ends[1], body, options);
+    run_child(connect, rank, size, directory, ends[1], body, options);
   }
   close(ends[1]);
   return {pid, ends[0], {}};
@@ -91,22 +94,26 @@ void judge(int rank, const Child& child, int status, bool ended, const RankOptio
   }
 }
 
-}  // namespace
-
-void run_threads(int size, const RankBody& body, const RankOptions& options) {
+void run_worlds_of_threads(int size, const WorldBody& body, const RankOptions& options) {
   const auto run = [&] {
-    comm::run_local(size, [&](comm::World world) { body(*world.communicator()); },
+    comm::run_local(size, [&](comm::World world) { body(world.communicator()); },
                     {.backend = "local", .timeout = options.timeout});
   };
   EXPECT_NO_THROW(run());
 }
 
-void run_processes(int size, const RankBody& body, const RankOptions& options) {
+std::shared_ptr<comm::Communicator> connect_shm(int rank, int size, const std::string& directory,
+                                                std::chrono::milliseconds timeout) {
+  comm::FileStore store(directory);
+  return comm::shm::ShmCommunicator::connect(rank, size, store, timeout);
+}
+
+void run_worlds_of_processes(const Connect& connect, int size, const WorldBody& body, const RankOptions& options) {
   const TempDir directory;
   std::fflush(nullptr);  // else each child would print it again
   std::vector<Child> children;
   for (int rank = 0; rank < size; ++rank) {
-    children.push_back(fork_rank(rank, size, directory / "store", body, options));
+    children.push_back(fork_rank(connect, rank, size, directory / "store", body, options));
   }
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   for (int rank = 0; rank < size; ++rank) {
@@ -120,6 +127,91 @@ void run_processes(int size, const RankBody& body, const RankOptions& options) {
     close(child.pipe);
     judge(rank, child, status, ended, options);
   }
+}
+
+// The body on ranks of these hosts.
+WorldBody on_hosts(std::vector<std::vector<int>> hosts, const RankBody& body) {
+  return [hosts = std::move(hosts), &body](std::shared_ptr<comm::Communicator> whole) {
+    const auto joined = join_hosts(hosts, whole);
+    whole.reset();  // as in a program: it belongs to the whole now
+    body(*joined);
+  };
+}
+
+WorldBody on_one_host(const RankBody& body) {
+  return [&body](const std::shared_ptr<comm::Communicator>& world) { body(*world); };
+}
+
+}  // namespace
+
+std::vector<std::vector<int>> block_hosts(int size) {
+  std::vector<std::vector<int>> hosts(size > 1 ? 2 : 1);
+  for (int rank = 0; rank < size; ++rank) {
+    hosts[2 * rank < size || size == 1 ? 0 : 1].push_back(rank);
+  }
+  return hosts;
+}
+
+std::vector<std::vector<int>> uneven_hosts(int size) {
+  switch (size) {
+    case 4:
+      return {{0, 1, 2}, {3}};
+    case 7:
+      return {{0, 1, 2, 3}, {4, 5}, {6}};
+    case 3:
+      return {{0}, {1, 2}};
+    case 2:
+      return {{0, 1}};
+    default:
+      return {{0}};
+  }
+}
+
+std::vector<std::vector<int>> cyclic_hosts(int size) {
+  const int count = size == 7 ? 3 : std::min(size, 2);
+  std::vector<std::vector<int>> hosts(static_cast<std::size_t>(count));
+  for (int rank = 0; rank < size; ++rank) {
+    hosts[static_cast<std::size_t>(rank % count)].push_back(rank);
+  }
+  return hosts;
+}
+
+std::shared_ptr<comm::Communicator> join_hosts(const std::vector<std::vector<int>>& hosts,
+                                               const std::shared_ptr<comm::Communicator>& whole) {
+  int host = 0;
+  while (std::find(hosts[static_cast<std::size_t>(host)].begin(), hosts[static_cast<std::size_t>(host)].end(),
+                   whole->rank()) == hosts[static_cast<std::size_t>(host)].end()) {
+    ++host;
+  }
+  return comm::connect_hierarchical(hosts, whole->split(host, whole->rank()), whole);
+}
+
+void run_processes_over(const Connect& connect, int size, const RankBody& body, const RankOptions& options) {
+  run_worlds_of_processes(connect, size, on_one_host(body), options);
+}
+void run_threads(int size, const RankBody& body, const RankOptions& options) {
+  run_worlds_of_threads(size, on_one_host(body), options);
+}
+void run_processes(int size, const RankBody& body, const RankOptions& options) {
+  run_processes_over(connect_shm, size, body, options);
+}
+void run_gloo(int size, const RankBody& body, const RankOptions& options) {
+  if (!comm::has_gloo()) {
+    GTEST_SKIP() << "this build has no Gloo";
+  }
+  const auto connect = [](int rank, int ranks, const std::string& directory, std::chrono::milliseconds timeout) {
+    return comm::connect_gloo(rank, ranks, std::make_shared<comm::FileStore>(directory), {.timeout = timeout});
+  };
+  run_processes_over(connect, size, body, options);
+}
+void run_uneven_hosts(int size, const RankBody& body, const RankOptions& options) {
+  run_worlds_of_threads(size, on_hosts(uneven_hosts(size), body), options);
+}
+void run_cyclic_hosts(int size, const RankBody& body, const RankOptions& options) {
+  run_worlds_of_threads(size, on_hosts(cyclic_hosts(size), body), options);
+}
+void run_hosts_of_processes(int size, const RankBody& body, const RankOptions& options) {
+  run_worlds_of_processes(connect_shm, size, on_hosts(block_hosts(size), body), options);
 }
 
 }  // namespace trireme::test

@@ -1,8 +1,9 @@
-// Runs a body on several ranks: as threads over the local backend, or as forked processes over shared memory.
+// Runs a body on several ranks: as threads over the local backend, or as forked processes over any other.
 #pragma once
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,28 @@ struct RankOptions {
 
 // Each returns when all ranks have ended. Failed expectations and exceptions of any rank become failures of the test.
 void run_threads(int size, const RankBody& body, const RankOptions& options = {});
+// How a process becomes a rank; it meets the others in `directory`.
+using Connect = std::function<std::shared_ptr<comm::Communicator>(int rank, int size, const std::string& directory,
+                                                                  std::chrono::milliseconds timeout)>;
 // Forks, so no other thread may be running. Ranks that have not ended after a minute are killed, and fail the test.
+void run_processes_over(const Connect& connect, int size, const RankBody& body, const RankOptions& options);
+// Over shared memory.
 void run_processes(int size, const RankBody& body, const RankOptions& options = {});
+void run_gloo(int size, const RankBody& body, const RankOptions& options = {});
+
+// Hierarchical communicators over one backend on both levels. Hosts of neighbouring ranks, of uneven numbers of
+// neighbouring ranks, and of every second or third rank.
+void run_uneven_hosts(int size, const RankBody& body, const RankOptions& options = {});        // threads
+void run_cyclic_hosts(int size, const RankBody& body, const RankOptions& options = {});        // threads
+void run_hosts_of_processes(int size, const RankBody& body, const RankOptions& options = {});  // as run_processes
+
+// The hosts' ranks, for so many ranks.
+std::vector<std::vector<int>> block_hosts(int size);
+std::vector<std::vector<int>> uneven_hosts(int size);
+std::vector<std::vector<int>> cyclic_hosts(int size);
+// The ranks of `whole` grouped in hosts, each of which is a split of it.
+std::shared_ptr<comm::Communicator> join_hosts(const std::vector<std::vector<int>>& hosts,
+                                               const std::shared_ptr<comm::Communicator>& whole);
 
 struct Backend {
   const char* name;

@@ -2,8 +2,10 @@
 
 Needs root (slurmd starts processes as other users) and Debian's packages slurmctld, slurmd, slurm-client,
 slurm-wlm-basic-plugins and munge. Touches nothing outside its folder: munged has its own key and socket there, and
-every port is a free one. close() ends what was started, by process id.
+every port is a free one. close() ends what was started, by process id; what Slurm's daemons leave behind becomes a child of
+this process, and is ended too.
 """
+import ctypes
 import os
 import shutil
 import signal
@@ -14,6 +16,8 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "srun", "sbatch", "scontrol", "sinfo")
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+PR_SET_CHILD_SUBREAPER = 36
 
 CONF = """\
 ClusterName=trireme
@@ -93,6 +97,7 @@ class SlurmCluster:
             raise
 
     def _start(self):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         for name in ("ctld", "spool-n1", "spool-n2", "tmp-n1", "tmp-n2"):
             (self.folder / name).mkdir(exist_ok=True)
         key = self.folder / "munge.key"
@@ -166,3 +171,19 @@ class SlurmCluster:
                 daemon.kill()
                 daemon.wait()
         self.daemons = []
+        self._reap()
+
+    def _reap(self):
+        """Children that this process has inherited: a moment to end, then killed."""
+        deadline = time.monotonic() + 2
+        while True:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0 and time.monotonic() > deadline:
+                listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+                for child in listed:
+                    os.kill(int(child), signal.SIGKILL)
+            if pid == 0:
+                time.sleep(0.02)
