@@ -122,8 +122,10 @@ std::shared_ptr<Communicator> connect_over(std::shared_ptr<Store> store, const P
   return connect_hierarchical(std::move(ranks_of_host), std::move(inside), std::move(whole));
 }
 
+// libmpi is loaded only where it may be used: it costs memory and time.
 HostFacts own_facts(const Place& place, const BackendOptions& options) {
-  return facts_of_this_process(options.host_name, has_gloo(), place.speaks_mpi && has_mpi());
+  const bool wanted = place.speaks_mpi && (!place.on_one_host() || options.backend == "hierarchical");
+  return facts_of_this_process(options.host_name, has_gloo(), wanted && has_mpi());
 }
 
 std::shared_ptr<Communicator> connect_alone(const Place& place, const BackendOptions& options) {

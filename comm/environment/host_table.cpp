@@ -20,6 +20,7 @@ using std::chrono::milliseconds;
 constexpr const char* kTableKey = "hosts/all";
 constexpr std::string_view kFailed = "!";
 std::string key_of(int rank) { return fmt::format("hosts/rank/{}", rank); }
+std::string seen_key_of(int rank) { return fmt::format("hosts/seen/{}", rank); }
 
 std::string system_host_name() {
   char name[HOST_NAME_MAX + 1] = {};
@@ -160,6 +161,11 @@ HostTable exchange_hosts(int rank, int size, const HostFacts& facts, Store& stor
     table = store.get(kTableKey, timeout + milliseconds(500));  // rank 0 began a little later, and knows more
   }
   require(!table.starts_with(kFailed), "{}", table.substr(kFailed.size()));
+  // Nobody goes on, perhaps to an error and away, before all have the table: the server ends with rank 0.
+  store.set(seen_key_of(rank), "1");
+  for (int peer = 1; rank == 0 && peer < size; ++peer) {
+    store.get(seen_key_of(peer), timeout);
+  }
   std::vector<HostFacts> ranks;
   for (std::size_t begin = 0; begin < table.size();) {
     const std::size_t end = std::min(table.find('\n', begin), table.size());

@@ -50,17 +50,20 @@ std::string choose_address(int rank, int size, Store& store, const GlooOptions& 
   return address.empty() || gloo_backend::is_loopback(address) ? gloo_backend::outward_address() : address;
 }
 
+// Checked here, as Gloo does not survive a name without an address.
 std::shared_ptr<gloo::transport::Device> make_device(int rank, const std::string& address) {
-  try {
-    gloo::transport::tcp::attr attr(address.c_str());
-    return gloo::transport::tcp::CreateDevice(attr);
-  } catch (const std::exception&) {
+  if (!gloo_backend::is_local(address)) {
     std::string names;
     for (const std::string& name : gloo_backend::interface_names()) {
       names += (names.empty() ? "" : ", ") + name;
     }
     fail_usage("backend gloo: \"{}\" given (--interface) on rank {}, an address or an interface of this host expected ({})",
                address, rank, names);
+  }
+  try {
+    return gloo::transport::tcp::CreateDevice(gloo::transport::tcp::attr(address.c_str()));
+  } catch (const std::exception& error) {
+    fail("backend gloo: cannot listen on {} on rank {}: {}", address, rank, error.what());
   }
 }
 

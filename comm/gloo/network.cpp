@@ -76,30 +76,47 @@ std::string address_of_interface(const std::string& name) {
   return "";
 }
 
-// A connected datagram socket sends nothing, but knows its own side.
-std::string address_towards(const std::string& host) {
+// Calls f(socket, address) for each address of the host, until it returns true; whether it did.
+template <class F>
+bool any_address(const std::string& host, int type, F f) {
   addrinfo hints{};
-  hints.ai_socktype = SOCK_DGRAM;
+  hints.ai_socktype = type;
   addrinfo* first = nullptr;
-  if (getaddrinfo(host.c_str(), "9", &hints, &first) != 0) {
-    return "";
+  if (getaddrinfo(host.c_str(), type == SOCK_DGRAM ? "9" : nullptr, &hints, &first) != 0) {
+    return false;
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(first, &freeaddrinfo);
   for (const addrinfo* entry = first; entry != nullptr; entry = entry->ai_next) {
-    const int fd = socket(entry->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-      continue;
+    const int fd = socket(entry->ai_family, type | SOCK_CLOEXEC, 0);
+    const bool found = fd >= 0 && f(fd, *entry);
+    if (fd >= 0) {
+      close(fd);
     }
-    sockaddr_storage own{};
-    socklen_t size = sizeof own;
-    const bool known = connect(fd, entry->ai_addr, entry->ai_addrlen) == 0 &&
-                       getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0;
-    close(fd);
-    if (known) {
-      return text_of(reinterpret_cast<const sockaddr*>(&own));
+    if (found) {
+      return true;
     }
   }
-  return "";
+  return false;
+}
+
+// A connected datagram socket sends nothing, but knows its own side.
+std::string address_towards(const std::string& host) {
+  std::string address;
+  any_address(host, SOCK_DGRAM, [&](int fd, const addrinfo& to) {
+    sockaddr_storage own{};
+    socklen_t size = sizeof own;
+    if (connect(fd, to.ai_addr, to.ai_addrlen) != 0 || getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) != 0) {
+      return false;
+    }
+    address = text_of(reinterpret_cast<const sockaddr*>(&own));
+    return true;
+  });
+  return address;
+}
+
+bool is_local(const std::string& address) {
+  return any_address(address, SOCK_STREAM,
+                     [](int fd, const addrinfo& own) { return bind(fd, own.ai_addr, own.ai_addrlen) == 0; });
 }
 
 std::string outward_address() {

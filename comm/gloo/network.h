@@ -14,6 +14,8 @@ std::string address_of_interface(const std::string& name);
 std::string address_towards(const std::string& host);
 // The first address that other hosts may reach; loopback if there is none.
 std::string outward_address();
+// Whether it is an address, or the name of one, on which this host can listen.
+bool is_local(const std::string& address);
 bool is_loopback(const std::string& address);
 // Equal on processes that reach each other by loopback: of one host and one network namespace.
 std::string network_identity();

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::uint32_t kDataTag = 1;
 constexpr std::uint32_t kResultTag = 2;
-constexpr std::size_t kPieceBytes = 256 << 10;
+constexpr std::size_t kPieceBytes = 2 << 20;
 constexpr std::size_t kMaxScratchBytes = 64 << 20;
 constexpr std::size_t kLine = 64;
 

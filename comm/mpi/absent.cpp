@@ -11,4 +11,6 @@ std::shared_ptr<Communicator> connect_mpi(const MpiOptions&) {
       "run), configure with -DTRIREME_WITH_MPI=ON and build again, or choose another backend");
 }
 
+bool has_mpi() { return false; }
+
 }  // namespace trireme::comm

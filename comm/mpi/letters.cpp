@@ -109,7 +109,7 @@ void MpiLetters::report_dead() {
   for (std::size_t peer = 0; peer < job_ranks_.size(); ++peer) {
     const MpiJob::Process& process = job_.processes()[static_cast<std::size_t>(job_ranks_[peer])];
     if (lost_[peer] == 0 && job_.is_dead(job_ranks_[peer]) && ++last_looks_[peer] > kLastLooks) {
-      lost(static_cast<int>(peer), fmt::format("rank {} (pid {}) is dead", peer, process.pid));
+      lost(static_cast<int>(peer), fmt::format("its process, pid {}, has ended", process.pid));
     }
   }
 }

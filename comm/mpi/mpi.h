@@ -26,4 +26,7 @@ struct MpiOptions {
 // message names the package) and where ranks do not arrive in time (it names them).
 std::shared_ptr<Communicator> connect_mpi(const MpiOptions& options = {});
 
+// Whether this build has it. libmpi may still be missing where the program runs.
+bool has_mpi();
+
 }  // namespace trireme::comm

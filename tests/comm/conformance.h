@@ -1,5 +1,5 @@
 // One suite for all backends: what every communicator must do, for every world size. Test cases never ask which backend
-// they run on.
+// they run on. mpirun starts this program once a rank; scripts/run_tests does so for each world size.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -7,7 +7,9 @@
 #include <functional>
 #include <tuple>
 
+#include "tests/comm/loop_link.h"
 #include "tests/comm/ranks.h"
+#include "trireme/comm/mpi/mpi.h"
 
 namespace trireme::test {
 
@@ -29,17 +31,35 @@ class Conformance : public testing::TestWithParam<std::tuple<Backend, int>> {
   }
 };
 
+// Those that start their ranks themselves.
 inline const std::vector<Backend> kBackends = {{"local", run_threads},
                                                {"shm", run_processes},
-                                                {"gloo", run_gloo},
+                                               {"gloo", run_gloo},
+                                               {"loop", run_loop},
                                                {"uneven_hosts", run_uneven_hosts},
                                                {"cyclic_hosts", run_cyclic_hosts},
                                                {"hosts_of_processes", run_hosts_of_processes}};
-inline const int kWorldSizes[] = {1, 2, 3, 4, 7};
 
-inline auto worlds() { return testing::Combine(testing::ValuesIn(kBackends), testing::ValuesIn(kWorldSizes)); }
+// What can be tested in this process: these; or, if mpirun has started it as one of N, MPI on N ranks and nothing else.
+inline std::vector<Backend> backends() {
+  if (size_given_by_mpirun() == 0) {
+    return kBackends;
+  }
+  return comm::has_mpi() ? std::vector<Backend>{{"mpi", run_mpi}} : std::vector<Backend>{};
+}
+
+inline std::vector<int> world_sizes(int least) {
+  const int given = size_given_by_mpirun();
+  std::vector<int> sizes = given == 0 ? std::vector<int>{1, 2, 3, 4, 7} : std::vector<int>{given};
+  std::erase_if(sizes, [&](int size) { return size < least; });
+  return sizes;
+}
+
+inline auto worlds() { return testing::Combine(testing::ValuesIn(backends()), testing::ValuesIn(world_sizes(1))); }
 // Failures need somebody to fail.
-inline auto worlds_of_several() { return testing::Combine(testing::ValuesIn(kBackends), testing::Values(2, 3, 4, 7)); }
+inline auto worlds_of_several() {
+  return testing::Combine(testing::ValuesIn(backends()), testing::ValuesIn(world_sizes(2)));
+}
 
 inline std::string world_name(const testing::TestParamInfo<std::tuple<Backend, int>>& info) {
   return std::string(std::get<0>(info.param).name) + "_" + std::to_string(std::get<1>(info.param));

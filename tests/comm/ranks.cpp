@@ -9,11 +9,13 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 #include "tests/support/temp_dir.h"
 #include "trireme/comm/environment.h"
 #include "trireme/comm/gloo/gloo.h"
 #include "trireme/comm/hierarchical/hierarchical.h"
+#include "trireme/comm/mpi/mpi.h"
 #include "trireme/comm/shm/shm_communicator.h"
 #include "trireme/comm/store/file_store.h"
 
@@ -41,7 +43,9 @@ void say(int pipe, const std::string& text) {
                             const WorldBody& body, const RankOptions& options) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   try {
-    body(connect(rank, size, directory, options.timeout));
+    if (const auto communicator = connect(rank, size, directory, options.timeout)) {
+      body(communicator);
+    }
   } catch (const std::exception& error) {
     say(pipe, error.what());
   }
@@ -87,7 +91,7 @@ bool listen_to(Child& child, std::chrono::steady_clock::time_point deadline) {
 void judge(int rank, const Child& child, int status, bool ended, const RankOptions& options) {
   EXPECT_TRUE(ended) << "rank " << rank << " did not end within a minute and was killed";
   EXPECT_EQ(child.said, "") << "on rank " << rank;
-  if (rank == options.killed_rank) {
+  if (rank == options.killed_rank || rank == options.stopped_rank) {
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "rank " << rank << " should have been killed";
   } else if (ended) {
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "rank " << rank << " ended with status " << status;
@@ -116,16 +120,24 @@ void run_worlds_of_processes(const Connect& connect, int size, const WorldBody& 
     children.push_back(fork_rank(connect, rank, size, directory / "store", body, options));
   }
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  for (int rank = 0; rank < size; ++rank) {
+  const auto end = [&](int rank) {
     Child& child = children[static_cast<std::size_t>(rank)];
-    const bool ended = listen_to(child, deadline);
+    const bool ended = rank != options.stopped_rank && listen_to(child, deadline);
     if (!ended) {
       kill(child.pid, SIGKILL);
     }
     int status = 0;
     waitpid(child.pid, &status, 0);
     close(child.pipe);
-    judge(rank, child, status, ended, options);
+    judge(rank, child, status, ended || rank == options.stopped_rank, options);
+  };
+  for (int rank = 0; rank < size; ++rank) {
+    if (rank != options.stopped_rank) {
+      end(rank);
+    }
+  }
+  if (options.stopped_rank >= 0) {
+    end(options.stopped_rank);
   }
 }
 
@@ -212,6 +224,19 @@ void run_cyclic_hosts(int size, const RankBody& body, const RankOptions& options
 }
 void run_hosts_of_processes(int size, const RankBody& body, const RankOptions& options) {
   run_worlds_of_processes(connect_shm, size, on_hosts(block_hosts(size), body), options);
+}
+
+int size_given_by_mpirun() {
+  const char* const size = std::getenv("OMPI_COMM_WORLD_SIZE");
+  return size == nullptr ? 0 : std::atoi(size);
+}
+
+void run_mpi(int size, const RankBody& body, const RankOptions& options) {
+  try {
+    body(*comm::connect_mpi({.timeout = options.timeout, .expected_size = size}));
+  } catch (const std::exception& error) {
+    ADD_FAILURE() << error.what();
+  }
 }
 
 }  // namespace trireme::test

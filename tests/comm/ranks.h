@@ -16,6 +16,7 @@ using RankBody = std::function<void(comm::Communicator&)>;
 struct RankOptions {
   std::chrono::milliseconds timeout{20000};  // of every collective
   int killed_rank = -1;                      // this rank is expected to end by SIGKILL (processes only)
+  int stopped_rank = -1;                     // this rank stops itself, and is killed when the others have ended
 };
 
 // Each returns when all ranks have ended. Failed expectations and exceptions of any rank become failures of the test.
@@ -42,6 +43,11 @@ std::vector<std::vector<int>> cyclic_hosts(int size);
 // The ranks of `whole` grouped in hosts, each of which is a split of it.
 std::shared_ptr<comm::Communicator> join_hosts(const std::vector<std::vector<int>>& hosts,
                                                const std::shared_ptr<comm::Communicator>& whole);
+// How many ranks mpirun has started, of which this process is one; 0: none.
+int size_given_by_mpirun();
+// This process is one of the ranks, all of which run the same tests.
+// REQUIRES: size_given_by_mpirun() == size.
+void run_mpi(int size, const RankBody& body, const RankOptions& options = {});
 
 struct Backend {
   const char* name;

@@ -1,4 +1,5 @@
 """scripts/run_tests counts what really passed: programs that crash, hang or lie do not get away with it."""
+import os
 import subprocess
 import tempfile
 import unittest
@@ -53,6 +54,22 @@ class RunTests(unittest.TestCase):
             program.chmod(0o755)
             done = subprocess.run([RUN_TESTS, folder], capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stdout.splitlines()[-1]), (1, "0 passed, 1 failed"))
+
+    def test_a_case_under_mpirun_must_pass_on_every_rank(self):
+        rank = 'n=$OMPI_COMM_WORLD_RANK\n[ "$n" = 1 ] && last=FAILED || last=OK\n'
+        body = (rank + 'printf "[ RUN      ] A.one\\n[       OK ] A.one (0 ms)\\n[ RUN      ] A.two\\n"\n'
+                'printf "[  $last  ] A.two (0 ms)\\n"\n')
+        mpirun = ('#!/bin/sh\nn=$2\nshift 4\nfor r in $(seq 0 $((n - 1))); do\n'
+                  '  OMPI_COMM_WORLD_RANK=$r "$@" | sed "s/^/[1,$r]<stdout>:/"\ndone\n')
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "tests").mkdir()
+            for name, text in (("tests/test_comm", "#!/bin/sh\n" + LIST + body), ("mpirun", mpirun)):
+                (Path(folder) / name).write_text(text)
+                (Path(folder) / name).chmod(0o755)
+            path = f"{folder}:{os.environ['PATH']}"
+            done = subprocess.run([RUN_TESTS, folder], capture_output=True, text=True, env=os.environ | {"PATH": path})
+        # Alone both cases pass, and so they do as the only rank; of 2, 3, 4 and 7 ranks, rank 1 fails the second.
+        self.assertEqual(done.stdout.splitlines()[-1], "8 passed, 4 failed")
 
     def test_no_program_is_a_failure(self):
         self.assertEqual(last_line(), (1, "0 passed, 1 failed"))

@@ -1,0 +1,204 @@
+// all_reduce over Gloo between processes of this machine: the canonical one of comm/message beside Gloo's own ring, on
+// the same network device, turn by turn in one run.
+//
+//   bench_gloo [--ranks N] [--sizes 1K,16K,...] [--turns T] [--json FILE]
+#include <gloo/allreduce.h>
+#include <gloo/math.h>
+#include <gloo/rendezvous/context.h>
+#include <gloo/rendezvous/file_store.h>
+#include <gloo/transport/tcp/device.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "trireme/comm/gloo/gloo.h"
+#include "trireme/comm/store/file_store.h"
+
+namespace {
+
+using namespace trireme;
+
+struct Options {
+  int ranks = 2;
+  std::vector<std::string> sizes;
+  int turns = 15;
+  std::string json;
+};
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+std::size_t parse_size(const std::string& text) {
+  const std::size_t value = std::stoull(text);
+  return value << (text.back() == 'K' ? 10 : text.back() == 'M' ? 20 : 0);
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+std::shared_ptr<gloo::Context> connect_plainly(int rank, int size, const std::string& directory) {
+  std::shared_ptr<gloo::transport::Device> device = gloo::transport::tcp::CreateDevice("127.0.0.1");
+  gloo::rendezvous::FileStore store(directory);
+  auto context = std::make_shared<gloo::rendezvous::Context>(rank, size);
+  context->setTimeout(std::chrono::seconds(60));
+  context->connectFullMesh(store, device);
+  return context;
+}
+
+class Bench {
+ public:
+  Bench(const Options& options, int rank, const std::string& directory)
+      : options_(options),
+        rank_(rank),
+        plain_(connect_plainly(rank, options.ranks, directory + "/plain")),
+        ours_(comm::connect_gloo(rank, options.ranks, std::make_shared<comm::FileStore>(directory + "/store"))) {}
+
+  void run() {
+    std::ofstream json(rank_ == 0 && !options_.json.empty() ? options_.json : "/dev/null");
+    if (rank_ == 0) {
+      std::printf("# %d ranks, f32 sum; medians of %d turns; ratio: time of ours over Gloo's ring (less than 1 is faster)\n",
+                  options_.ranks, options_.turns);
+      std::printf("%8s %12s %12s %8s %10s %8s\n", "size", "ours us", "ring us", "ratio", "busbw GB/s", "errors");
+    }
+    for (const std::string& size : options_.sizes) {
+      measure(size, json);
+    }
+  }
+
+ private:
+  void measure(const std::string& size, std::ostream& json) {
+    const std::size_t count = std::max<std::size_t>(1, parse_size(size) / sizeof(float));
+    const Array array = Array::zeros({static_cast<std::int64_t>(count)});
+    std::vector<float> other(count);
+    const auto ours = [&] { ours_->all_reduce(array).wait(); };
+    const auto ring = [&] {
+      gloo::AllreduceOptions ring_options(plain_);
+      ring_options.setOutput(other.data(), count);
+      ring_options.setAlgorithm(gloo::AllreduceOptions::Algorithm::RING);
+      ring_options.setReduceFunction(
+          static_cast<void (*)(void*, const void*, const void*, std::size_t)>(&gloo::sum<float>));
+      gloo::allreduce(ring_options);
+    };
+    const std::size_t wrong = check(array);
+    array.fill(0);
+    const double estimate = slowest(timed(ring, 2));
+    const int calls = static_cast<int>(std::clamp(0.03 / estimate, 1.0, 1000.0));
+    std::vector<double> times;
+    std::vector<double> ring_times;
+    std::vector<double> ratios;
+    for (int turn = 0; turn < options_.turns; ++turn) {
+      const bool ours_first = turn % 2 == 0;
+      const double first = slowest(ours_first ? timed(ours, calls) : timed(ring, calls));
+      const double second = slowest(ours_first ? timed(ring, calls) : timed(ours, calls));
+      times.push_back(ours_first ? first : second);
+      ring_times.push_back(ours_first ? second : first);
+      ratios.push_back(times.back() / ring_times.back());
+    }
+    report(size, count * sizeof(float), median(times), median(ring_times), median(ratios), wrong, json);
+  }
+
+  void report(const std::string& size, std::size_t bytes, double time, double ring_time, double ratio,
+              std::size_t wrong, std::ostream& json) const {
+    if (rank_ != 0) {
+      return;
+    }
+    const double bus = static_cast<double>(bytes) / time / 1e9 * 2 * (options_.ranks - 1) / options_.ranks;
+    std::printf("%8s %12.1f %12.1f %8.2f %10.3f %8zu\n", size.c_str(), time * 1e6, ring_time * 1e6, ratio, bus, wrong);
+    std::fflush(stdout);
+    json << fmt::format("{{\"ranks\":{},\"bytes\":{},\"us\":{},\"ring_us\":{},\"ratio\":{},\"wrong\":{}}}\n", options_.ranks,
+                        bytes, time * 1e6, ring_time * 1e6, ratio, wrong);
+  }
+
+  std::size_t check(const Array& array) {
+    array.fill(rank_ + 1);
+    ours_->all_reduce(array).wait();
+    const auto expected = static_cast<float>(options_.ranks * (options_.ranks + 1) / 2);
+    return static_cast<std::size_t>(std::count_if(array.data<float>(), array.data<float>() + array.count(),
+                                                  [&](float value) { return value != expected; }));
+  }
+
+  // Seconds of one call.
+  template <class Call>
+  double timed(Call call, int calls) {
+    ours_->barrier().wait();
+    call();
+    const double begin = now();
+    for (int i = 0; i < calls; ++i) {
+      call();
+    }
+    return (now() - begin) / calls;
+  }
+
+  double slowest(double time) {
+    const Array value = Array::full({1}, time, DType::f64);
+    ours_->all_reduce(value, comm::ReduceOp::max).wait();
+    return *value.data<double>();
+  }
+
+  const Options& options_;
+  const int rank_;
+  const std::shared_ptr<gloo::Context> plain_;
+  const std::shared_ptr<comm::Communicator> ours_;
+};
+
+int rank_main(int rank, const Options& options, const std::string& directory) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  try {
+    Bench(options, rank, directory).run();
+    std::fflush(stdout);
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "rank %d: %s\n", rank, error.what());
+    return 1;
+  }
+}
+
+int run_ranks(const Options& options) {
+  std::string directory = (std::filesystem::temp_directory_path() / "bench_gloo_XXXXXX").string();
+  if (mkdtemp(directory.data()) == nullptr) {
+    std::perror("bench_gloo");
+    return 1;
+  }
+  std::filesystem::create_directory(directory + "/plain");
+  std::vector<pid_t> children;
+  for (int rank = 0; rank < options.ranks; ++rank) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+      _exit(rank_main(rank, options, directory));
+    }
+    children.push_back(pid);
+  }
+  bool good = true;
+  for (const pid_t pid : children) {
+    int status = 0;
+    waitpid(pid, &status, 0);
+    good = good && status == 0;
+  }
+  std::filesystem::remove_all(directory);
+  return good ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  options.sizes = {"1K", "4K", "16K", "64K", "256K", "1M", "4M", "16M", "64M"};
+  CLI::App app("all_reduce over Gloo, against Gloo's own ring in the same run");
+  app.add_option("--ranks", options.ranks, "Processes")->check(CLI::Range(2, 64))->capture_default_str();
+  app.add_option("--sizes", options.sizes, "Bytes of the array: 1K,64M,...")->delimiter(',')->capture_default_str();
+  app.add_option("--turns", options.turns, "Turns of both; their medians are printed")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--json", options.json, "Also write JSON lines to this file");
+  CLI11_PARSE(app, argc, argv);
+  return run_ranks(options);
+}
