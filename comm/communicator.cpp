@@ -203,6 +203,10 @@ std::string Communicator::explain_stall(const Operation& operation, const std::v
 
 // A message is the matter of two ranks; of a collective, all ranks would say the same.
 void Communicator::warn_of_stall(const Operation& operation, const std::vector<int>& missing) {
+  if (stall_listener_) {
+    stall_listener_(operation, missing);
+    return;
+  }
   if (!is_message(operation.kind) && speaker(missing, size_) != rank_) {
     return;
   }

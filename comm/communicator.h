@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -160,6 +161,13 @@ class Communicator {
   FlightRecorder& recorder() { return *recorder_; }
   // What this rank does, and its newest operations (at most `records`). Any thread.
   RankReport own_report(std::size_t records) const;
+  // What can be seen of the ranks of this communicator now, for messages about stalls. Blocks for as long as asking
+  // them takes, at most a second; works after a failure too. This rank's own report if the backend sees no more.
+  virtual std::vector<RankReport> look_at_ranks();
+  // A communicator that serves as part of another one leaves the warnings about stalls to that one. Before the first
+  // operation; called by a thread that waits, or that moves operations on.
+  using StallListener = std::function<void(const Operation& operation, const std::vector<int>& missing)>;
+  void set_stall_listener(StallListener listener) { stall_listener_ = std::move(listener); }
 
  protected:
   Communicator(int rank, int size);
@@ -169,9 +177,6 @@ class Communicator {
   virtual std::shared_ptr<WorkState> start(Operation&& operation) = 0;
   void add_waiting(std::chrono::nanoseconds time) { time_waiting_ += time; }
 
-  // What can be seen of the ranks of this communicator now, for messages about stalls. May block for as long as asking
-  // them takes, at most a second. This rank's own report if the backend sees no more.
-  virtual std::vector<RankReport> look_at_ranks();
   // Backends call these while they wait. The first is cheap: whether it is time to call the second, which logs a
   // warning about the stall if this rank is the one that speaks for all. `missing`: the ranks that are waited for.
   bool stall_is_due(const Operation& operation, std::chrono::steady_clock::time_point now) {
@@ -196,6 +201,7 @@ class Communicator {
   std::unique_ptr<FlightRecorder> recorder_;
   std::shared_ptr<const ActivityRecord> activity_;  // of the thread that made this communicator: the rank's
   StallClock stalls_;
+  StallListener stall_listener_;
 };
 
 // The world of a program: a handle that is passed by value. Converts to the plain data that core/data wants.

@@ -30,6 +30,7 @@ struct RankReport {
   Presence presence = Presence::alive;
   std::optional<Activity> activity = {};  // nothing: not known
   std::vector<OpRecord> records = {};     // of this communicator, oldest first
+  bool knows_records = true;              // false: the backend cannot tell
 };
 
 // "rank 3 on node-b (pid 812), which is in data loading since 4.1 s (step 12)".

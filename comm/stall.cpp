@@ -17,14 +17,14 @@ const RankReport* report_of(const std::vector<RankReport>& reports, int rank) {
 }
 
 std::string describe_missing(const RankReport& report) {
-  const bool unknown = report.presence == Presence::silent;
+  const bool unknown = report.presence == Presence::silent || !report.knows_records;
   return unknown ? describe(report) : fmt::format("{}; {}", describe(report), last_operation(report));
 }
 
 std::optional<Divergence> compare(const std::vector<RankReport>& reports) {
   std::vector<RankHistory> histories;
   for (const RankReport& report : reports) {
-    if (report.presence != Presence::silent) {
+    if (report.presence != Presence::silent && report.knows_records) {
       histories.push_back({report.rank, report.records});
     }
   }
@@ -54,6 +54,18 @@ std::string waiting_for(const std::vector<int>& missing, const std::vector<RankR
     text += "; the ranks differ first in " + divergence->text;
   }
   return text;
+}
+
+std::vector<int> not_waiting(const std::vector<RankReport>& reports) {
+  std::vector<int> ranks;
+  for (const RankReport& report : reports) {
+    const bool waits =
+        report.presence == Presence::alive && report.activity && report.activity->phase == Phase::waiting;
+    if (!waits) {
+      ranks.push_back(report.rank);
+    }
+  }
+  return ranks;
 }
 
 int speaker(const std::vector<int>& missing, int size) {

@@ -16,6 +16,9 @@ namespace trireme::comm {
 std::string waiting_for(const std::vector<int>& missing, const std::vector<RankReport>& reports,
                         std::uint64_t sequence);
 
+// The ranks that do not wait for others: of a chain of waiting ranks, its end.
+std::vector<int> not_waiting(const std::vector<RankReport>& reports);
+
 // Of the ranks that wait, the one that warns for all: the lowest that is not missing. -1: all are missing.
 int speaker(const std::vector<int>& missing, int size);
 

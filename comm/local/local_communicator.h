@@ -20,10 +20,10 @@ class LocalCommunicator final : public Communicator {
   void abort(std::string_view reason) override { hub_->abort(std::string(reason), rank()); }
   Array allocate(const Shape& shape, DType dtype) override { return Array::empty(shape, dtype); }
   std::uint64_t bytes_moved() const override { return bytes_moved_; }
+  std::vector<RankReport> look_at_ranks() override;
 
  protected:
   std::shared_ptr<WorkState> start(Operation&& operation) override;
-  std::vector<RankReport> look_at_ranks() override;
 
  private:
   class State;

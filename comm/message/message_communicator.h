@@ -46,11 +46,11 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   void abort(std::string_view reason) override;
   Array allocate(const Shape& shape, DType dtype) override { return Array::empty(shape, dtype); }
   std::uint64_t bytes_moved() const override { return bytes_moved_; }
+  // Asks all peers, whose links answer whatever their own threads do; kPatience for those that do not.
+  std::vector<RankReport> look_at_ranks() override;
 
  protected:
   std::shared_ptr<WorkState> start(Operation&& operation) override;
-  // Asks all peers, whose links answer whatever their own threads do; kPatience for those that do not.
-  std::vector<RankReport> look_at_ranks() override;
 
  private:
   friend class Collective;

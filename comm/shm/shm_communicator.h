@@ -39,10 +39,10 @@ class ShmCommunicator final : public Communicator {
   void abort(std::string_view reason) override;
   Array allocate(const Shape& shape, DType dtype) override;
   std::uint64_t bytes_moved() const override { return bytes_moved_; }
+  std::vector<RankReport> look_at_ranks() override;
 
  protected:
   std::shared_ptr<WorkState> start(Operation&& operation) override;
-  std::vector<RankReport> look_at_ranks() override;
 
  private:
   friend class ShmOperation;

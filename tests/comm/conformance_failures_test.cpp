@@ -109,16 +109,22 @@ TEST_P(Failures, ASilentRankIsNamedAtTheDeadline) {
     if (comm.rank() == silent) {
       activity_record()->enter_step(17);
       const PhaseScope busy(Phase::loading_data);
-      std::this_thread::sleep_for(std::chrono::milliseconds(320));
-      const comm::OpOptions patient{.timeout = std::chrono::seconds(20)};  // for a message that nobody sends
-      expect_error([&] { comm.recv(Array::zeros({1}), 0, 0, patient).wait(); }, {"deadline"});
+      const comm::OpOptions patient{.timeout = std::chrono::seconds(20)};
+      const comm::Work work = comm.recv(Array::zeros({1}), 0, 0, patient);  // that nobody sends
+      expect_error(
+          [&] {
+            while (!work.done()) {  // not wait(): this rank seems to load data until it hears of the failure
+              std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            }
+          },
+          {"deadline"});
       return;
     }
     const auto begin = std::chrono::steady_clock::now();
     expect_error([&] { comm.all_reduce(Array::zeros({100})).wait(); },
                  {"all_reduce #1 on rank " + std::to_string(comm.rank()) + " (" + host_name(),
                   "the deadline of 300 ms passed", "rank " + std::to_string(silent) + " on " + host_name(),
-                  "is in data loading since 0.", "(step 17)", "its last operation is barrier #0 \"start\" (completed)"},
+                  "is in data loading since ", "(step 17)"},
                  silent);
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
   });
