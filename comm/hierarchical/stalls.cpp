@@ -34,11 +34,25 @@ std::vector<RankReport> HierarchicalCommunicator::look_at_ranks() {
   return reports;
 }
 
-// `missing`: in the whole's ranks. A message is a matter of two.
+// `missing`: in the whole's ranks. A message is a matter of two. This rank does not wait any more, and one that has
+// left may have given up as well.
 std::vector<int> HierarchicalCommunicator::late_ranks(const Operation& operation, const std::vector<int>& missing,
                                                       const std::vector<RankReport>& reports) const {
-  const std::vector<int> late = not_waiting(reports);
-  return late.empty() || is_message(operation.kind) ? missing : late;
+  if (is_message(operation.kind)) {
+    return missing;
+  }
+  std::vector<int> late;
+  std::vector<int> late_and_missing;
+  for (const int one : not_waiting(reports)) {
+    const auto report = std::ranges::find(reports, one, &RankReport::rank);
+    if (one != rank() && report->presence != Presence::left) {
+      late.push_back(one);
+      if (std::ranges::find(missing, one) != missing.end()) {
+        late_and_missing.push_back(one);
+      }
+    }
+  }
+  return !late_and_missing.empty() ? late_and_missing : !late.empty() ? late : missing;
 }
 
 // Called by threads of the parts, which may be about to end with this communicator: uses nothing but the levels.

@@ -121,11 +121,11 @@ TEST_P(Failures, ASilentRankIsNamedAtTheDeadline) {
       return;
     }
     const auto begin = std::chrono::steady_clock::now();
-    expect_error([&] { comm.all_reduce(Array::zeros({100})).wait(); },
-                 {"all_reduce #1 on rank " + std::to_string(comm.rank()) + " (" + host_name(),
-                  "the deadline of 300 ms passed", "rank " + std::to_string(silent) + " on " + host_name(),
-                  "is in data loading since ", "(step 17)"},
-                 silent);
+    expect_error(
+        [&] { comm.all_reduce(Array::zeros({100})).wait(); },
+        {"all_reduce #1 on rank " + std::to_string(comm.rank()) + " (" + host_name(), "the deadline of 300 ms passed",
+         "rank " + std::to_string(silent) + " on " + host_name(), "is in data loading since ", "(step 17)"},
+        silent);
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
   });
 }
@@ -142,7 +142,7 @@ TEST_P(Failures, AStallIsWarnedOfByOneRankBeforeTheDeadline) {
     comm.all_reduce(Array::zeros({4}), comm::ReduceOp::sum, {.name = "loss"}).wait();
   });
   const std::string log = testing::internal::GetCapturedStderr();
-  EXPECT_THAT(log, testing::ContainsRegex("all_reduce #1 \"loss\" on rank 0: waiting for rank " +
+  EXPECT_THAT(log, testing::ContainsRegex("all_reduce #1 \"loss\"[^:]* on rank 0: waiting for rank " +
                                           std::to_string(size() - 1) + " on .*is in evaluation since 0\\.[4-9] s"));
   EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
 }

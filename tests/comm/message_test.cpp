@@ -235,15 +235,21 @@ TEST(MessageReports, ComeFromRanksThatAreElsewhereAlsoAfterAFailure) {
 
 TEST(MessageReports, OfARankThatIsGoneSayWhereItWas) {
   const auto fabric = std::make_shared<LoopFabric>(2);
+  std::atomic<bool> asked{false};
   run_loop_on(fabric, 2, [&](Communicator& comm) {
     comm.barrier().wait();
-    if (comm.rank() == 0) {
+    if (comm.rank() == 1) {
+      while (!asked) {  // its farewell must not be faster than the news of its death
+        std::this_thread::yield();
+      }
+    } else {
       fabric->kill(1);
       const auto begin = std::chrono::steady_clock::now();
       const comm::RankReport report = comm.look_at_ranks()[1];
       EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
       EXPECT_EQ(report.presence, comm::Presence::dead);
       EXPECT_EQ(report.host, host_name());
+      asked = true;
     }
   });
 }

@@ -49,5 +49,19 @@ TEST(Status, LauncherPassesSigUsr2OnToEveryRank) {
   EXPECT_THAT(outcome.err, ContainsRegex("\\[rank 1\\] rank 1 of 2 on [^ ]+ \\(pid [0-9]+\\), backend shm: "));
 }
 
+TEST(Stall, ARankThatIsStoppedIsNamedInTheWarningAndInTheError) {
+  std::vector<std::string> words = {"trireme", "run",      "--nproc-per-node",   "2", "--max-restarts",
+                                    "0",       "--inject", "stop:rank=1,step=3", "--"};
+  words = with(words, with(kSmall, {"--steps", "1000000", "--timeout", "1"}));
+  const Outcome outcome = Process(words).wait();
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err,
+              ContainsRegex("warning: all_reduce_parts #[0-9]+ \"bucket 0 \\(transformer\\.[^\n]* on rank 0: "
+                            "waiting for rank 1 on [^ ]+ \\(pid [0-9]+\\), which is stopped \\(state T"));
+  EXPECT_THAT(outcome.err,
+              ContainsRegex("error: rank 0 on [^\n]*step 3\\): the deadline of 1000 ms passed; waiting for rank 1 "
+                            "on [^\n]*is stopped"));
+}
+
 }  // namespace
 }  // namespace trireme::test
