@@ -33,7 +33,7 @@ BackendChoice choose_backend(std::string_view asked, const HostTable& hosts) {
   if (asked == "gloo" || asked == "mpi") {
     return {std::string(asked), std::string(asked)};
   }
-  require(
+  require_usage(
       asked != "shm" || hosts.hosts() == 1,
       "backend shm: the ranks are on {} hosts, and shared memory ends at one; use --backend auto, or start all ranks "
       "on one host",
@@ -80,8 +80,9 @@ std::shared_ptr<Meeting> open_meeting(const Place& place, const BackendOptions& 
   if (const std::optional<MeetingPoint> point = find_meeting_point(place, options.token)) {
     return std::make_shared<Meeting>(place.rank, place.size, *point, options.timeout);
   }
-  require(place.speaks_mpi && has_mpi(), "start: {} has started {} ranks but names no place where they can meet; {}",
-          place.launcher, place.size, how_to_name_one(place));
+  require(place.speaks_mpi && can_load_mpi(),
+          "start: {} has started {} ranks but names no place where they can meet; {}", place.launcher, place.size,
+          how_to_name_one(place));
   const std::string& token = options.token.empty() ? place.secret : options.token;
   const auto mpi = connect_mpi_world(place, options);
   return meet_over(*mpi, token, options.interface, options.timeout);
@@ -93,26 +94,26 @@ std::shared_ptr<Communicator> connect_shm(int rank, int size, Store& store, cons
   return shm::ShmCommunicator::connect(rank, size, own, timeout);
 }
 
-// `store` reaches all ranks, and lives as long as whoever keeps it.
+// `store` reaches all ranks, and lives as long as whoever keeps it; `towards` is rank 0's host.
 std::shared_ptr<Communicator> connect_network(const std::string& name, const Place& place, std::shared_ptr<Store> store,
-                                              const BackendOptions& options) {
+                                              const std::string& towards, const BackendOptions& options) {
   if (name == "mpi") {
     return connect_mpi_world(place, options);
   }
   return connect_gloo(place.rank, place.size, std::move(store),
-                      {.interface = options.interface, .towards = place.master_address, .timeout = options.timeout});
+                      {.interface = options.interface, .towards = towards, .timeout = options.timeout});
 }
 
-std::shared_ptr<Communicator> connect_over(std::shared_ptr<Store> store, const Place& place, const HostTable& hosts,
-                                           const BackendOptions& options) {
+std::shared_ptr<Communicator> connect_over(std::shared_ptr<Store> store, const std::string& towards, const Place& place,
+                                           const HostTable& hosts, const BackendOptions& options) {
   const BackendChoice choice = choose_backend(options.backend, hosts);
   if (choice.backend == "shm") {
     return connect_shm(place.rank, place.size, *store, "world", options.timeout);
   }
   if (choice.backend != "hierarchical") {
-    return connect_network(choice.network, place, std::move(store), options);
+    return connect_network(choice.network, place, std::move(store), towards, options);
   }
-  auto whole = connect_network(choice.network, place, store, options);
+  auto whole = connect_network(choice.network, place, store, towards, options);
   const int host = hosts.host_of(place.rank);
   auto ranks_of_host = hosts.ranks_of_host();
   const std::vector<int>& here = ranks_of_host[static_cast<std::size_t>(host)];
@@ -125,14 +126,14 @@ std::shared_ptr<Communicator> connect_over(std::shared_ptr<Store> store, const P
 // libmpi is loaded only where it may be used: it costs memory and time.
 HostFacts own_facts(const Place& place, const BackendOptions& options) {
   const bool wanted = place.speaks_mpi && (!place.on_one_host() || options.backend == "hierarchical");
-  return facts_of_this_process(options.host_name, has_gloo(), wanted && has_mpi());
+  return facts_of_this_process(options.host_name, has_gloo(), wanted && can_load_mpi());
 }
 
 std::shared_ptr<Communicator> connect_alone(const Place& place, const BackendOptions& options) {
   if (options.backend == "auto" || options.backend == "local") {
     return std::make_shared<SoloCommunicator>();
   }
-  return connect_over(std::make_shared<MemoryStore>(), place, HostTable({own_facts(place, options)}), options);
+  return connect_over(std::make_shared<MemoryStore>(), "", place, HostTable({own_facts(place, options)}), options);
 }
 
 std::shared_ptr<Communicator> connect_many(const Place& place, const BackendOptions& options) {
@@ -145,7 +146,7 @@ std::shared_ptr<Communicator> connect_many(const Place& place, const BackendOpti
   const HostTable hosts =
       exchange_hosts(place.rank, place.size, own_facts(place, options), meeting->store(), options.timeout);
   warn_of_different_bits(place, hosts);
-  auto communicator = connect_over({meeting, &meeting->store()}, place, hosts, options);
+  auto communicator = connect_over({meeting, &meeting->store()}, meeting->address(), place, hosts, options);
   meeting->leave();
   return communicator;
 }

@@ -147,7 +147,7 @@ class Communicator {
   // Collective: ranks with the same colour form a new communicator, ordered by (key, rank). A negative colour: none.
   virtual std::shared_ptr<Communicator> split(int colour, int key) = 0;
   // Ends the communicator on this rank and tells the peers: every waiting and later operation on any rank raises
-  // CommError with this reason. Never blocks. Any thread.
+  // CommError with this reason; what this rank had completed, its peers may still complete. Never blocks. Any thread.
   virtual void abort(std::string_view reason) = 0;
   // An array that collectives can reach without a copy (shared memory); an ordinary one where there is no such thing.
   virtual Array allocate(const Shape& shape, DType dtype) = 0;

@@ -30,13 +30,9 @@ World from_environment(const EnvironmentOptions& options) {
           lanes};
 }
 
-LaunchedRank launched_rank() noexcept {
-  try {
-    const Place place = detect_place(Variables::of_process());
-    return {place.rank, place.size};
-  } catch (const std::exception&) {
-    return {};
-  }
+LaunchedRank launched_rank() {
+  const Place place = detect_place(Variables::of_process());
+  return {place.rank, place.size};
 }
 
 void run_local(int ranks, const std::function<void(World)>& body, const EnvironmentOptions& options) {

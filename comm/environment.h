@@ -22,13 +22,13 @@ struct EnvironmentOptions {
 // Blocks until all ranks have arrived, at most options.timeout for each of the few stages of the start.
 World from_environment(const EnvironmentOptions& options = {});
 
-// What the environment alone tells, without meeting anyone; rank 0 of 1 for a lone process, and where the environment
-// is broken (from_environment says how).
+// What the environment alone tells, without meeting anyone: rank 0 of 1 for a lone process. Raises Error where
+// from_environment() does.
 struct LaunchedRank {
   int rank = 0;
   int size = 1;
 };
-LaunchedRank launched_rank() noexcept;
+LaunchedRank launched_rank();
 
 // Runs `body` on `ranks` threads of this process, each with its own World over the local backend; rethrows the first
 // exception (in time) after all ended; an exception on one rank aborts the others. Thread r gets rank r.

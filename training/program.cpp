@@ -16,11 +16,18 @@
 namespace trireme::training {
 namespace {
 
-bool launched() { return comm::launched_rank().size > 1; }
-int named_rank() { return launched() ? comm::launched_rank().rank : -1; }
+// -1: a lone process, or one whose environment is broken, which is then what the message is about.
+int launched_rank() noexcept {
+  try {
+    const auto [rank, size] = comm::launched_rank();
+    return size > 1 ? rank : -1;
+  } catch (const std::exception&) {
+    return -1;
+  }
+}
 
 int complain(std::string_view message, ErrorKind kind, bool because_of_peer, cluster::WorkerStatus& status) {
-  const int rank = named_rank();
+  const int rank = launched_rank();
   if (kind == ErrorKind::failure || rank <= 0) {
     std::fprintf(stderr, "%s\n", error_line(message, kind == ErrorKind::usage ? -1 : rank, host_name()).c_str());
   }
@@ -42,7 +49,7 @@ int run_ranks(const ProgramOptions& options, const std::function<int(Session&)>&
     set_num_threads(static_cast<int>(options.threads));
     const auto listed = questions.list(world.communicator());
     // Threads share the process's one line to the launcher; rank 0 speaks.
-    Session session(world, options, world.rank() == 0 || launched() ? status : cluster::WorkerStatus(-1));
+    Session session(world, options, world.rank() == 0 || launched_rank() >= 0 ? status : cluster::WorkerStatus(-1));
     const int mine = body(session);
     if (world.rank() == 0) {
       code = mine;

@@ -154,7 +154,7 @@ Meeting::Meeting(int rank, int size, const MeetingPoint& point, milliseconds tim
 
 Meeting::Meeting(int rank, int size, const MeetingPoint& point, std::unique_ptr<TcpStoreServer> server,
                  milliseconds timeout)
-    : rank_(rank), size_(size), timeout_(timeout), server_(std::move(server)) {
+    : rank_(rank), size_(size), timeout_(timeout), address_(point.address), server_(std::move(server)) {
   MeetingPoint known = point;
   if (server_ != nullptr) {
     known.ports = {server_->port()};

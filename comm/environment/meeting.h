@@ -49,6 +49,8 @@ class Meeting {
           std::chrono::milliseconds timeout);
 
   Store& store() { return *store_; }
+  // Of rank 0's host, as this rank reaches it.
+  const std::string& address() const { return address_; }
   // Collective, when the start is over: rank 0 returns after all others have come here.
   void leave();
 
@@ -56,6 +58,7 @@ class Meeting {
   const int rank_;
   const int size_;
   const std::chrono::milliseconds timeout_;
+  const std::string address_;
   std::unique_ptr<TcpStoreServer> server_;
   std::unique_ptr<TcpStore> store_;
 };

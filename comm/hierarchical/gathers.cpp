@@ -113,8 +113,10 @@ void start_broadcast(const Levels& levels, Piece& piece, int stage, const OpOpti
                                            : levels.first->barrier(options));
   } else if (stage == kAcross && levels.is_carrier()) {
     piece.works[kAcross].push_back(levels.across->broadcast(slice, root_host, options));
-  } else if (stage == kLast && !has_root) {
-    piece.works[kLast].push_back(levels.last->all_gather_v(slice, chain.output, levels.slices_of(range), options));
+  } else if (stage == kLast) {  // who has the values already learns that the other hosts agreed
+    piece.works[kLast].push_back(has_root ? levels.last->barrier(options)
+                                          : levels.last->all_gather_v(slice, chain.output, levels.slices_of(range),
+                                                                      options));
   }
 }
 

@@ -13,7 +13,7 @@
 //   all_gather(_v)          inside: all_gather of this host's pieces; across: carrier s gathers slice s of the other
 //                           hosts' pieces; inside: all_gather of those slices
 //   broadcast               inside the root's host: broadcast; across: of slice s by carrier s; inside the other hosts:
-//                           all_gather of slices
+//                           all_gather of slices, in the root's a barrier
 //   barrier                 inside, across (carriers), inside
 //   all_to_all              over the network communicator of all ranks: every pair has bytes of its own
 //   send, recv              inside between ranks of one host, else over the network communicator of all ranks

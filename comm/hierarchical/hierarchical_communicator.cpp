@@ -41,6 +41,18 @@ HierarchicalCommunicator::HierarchicalCommunicator(Hosts hosts, std::shared_ptr<
       row_(kRow) {
   set_default_timeout(levels_.whole->default_timeout());
   listen_to_stalls();
+  join();
+}
+
+// Who has passed the barrier may abort at once, while others are still in it. They have all parts by then: theirs is a
+// communicator too, and its first operation says what has happened.
+void HierarchicalCommunicator::join() {
+  const Operation operation{.kind = OpKind::barrier, .timeout = default_timeout()};
+  try {
+    levels_.whole->barrier({.name = "join"}).wait();
+  } catch (const CommError& error) {
+    fail(failure_of(error, operation, Level::whole));
+  }
 }
 
 std::shared_ptr<WorkState> HierarchicalCommunicator::start(Operation&& operation) {

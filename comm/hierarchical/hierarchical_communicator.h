@@ -39,6 +39,8 @@ class HierarchicalCommunicator final : public Communicator {
   // On which part communicators an error has happened.
   enum class Level : std::uint8_t { inside, across, whole };
 
+  void join();
+
   // The row (row.cpp).
   Piece& piece(std::uint64_t number) { return row_[number % row_.size()]; }
   const Piece& piece(std::uint64_t number) const { return row_[number % row_.size()]; }

@@ -46,7 +46,7 @@ class LocalCommunicator::State final : public WorkState {
   void speak(LocalHub::TimePoint now) {
     const std::vector<int> missing = hub_->missing(*meeting_, operation_);
     if (now >= deadline()) {
-      hub_->give_up(*meeting_,
+      hub_->give_up(*meeting_, operation_,
                     fmt::format("the deadline of {} ms passed; {}", operation_.timeout.count(),
                                 owner_->explain_stall(operation_, missing)),
                     missing);

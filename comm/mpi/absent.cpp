@@ -13,4 +13,6 @@ std::shared_ptr<Communicator> connect_mpi(const MpiOptions&) {
 
 bool has_mpi() { return false; }
 
+bool can_load_mpi() { return false; }
+
 }  // namespace trireme::comm

@@ -6,6 +6,7 @@
 // for one. Waiting spins for some microseconds and then sleeps; the death of a peer is noticed within milliseconds.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -119,6 +120,7 @@ class ShmCommunicator final : public Communicator {
   std::uint64_t rounds_ = 0;           // of all staged operations before the present one
   std::vector<std::shared_ptr<ShmMessage>> messages_;
   std::uint64_t message_order_ = 0;
+  std::atomic<std::uint64_t> given_up_from_{0};  // completed_, for abort() on any thread
   std::optional<Failure> failure_;
   Places places_;
   unsigned idle_polls_ = 0;

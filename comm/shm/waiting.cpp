@@ -214,7 +214,7 @@ void ShmCommunicator::fail(std::string cause, std::vector<int> ranks) {
 }
 
 void ShmCommunicator::abort(std::string_view reason) {
-  show_failure(fmt::format("rank {} aborted the communicator: {}", rank(), reason), rank(), 0);
+  show_failure(fmt::format("rank {} aborted the communicator: {}", rank(), reason), rank(), given_up_from_.load());
 }
 
 void ShmCommunicator::raise(const Operation& operation) const {
