@@ -12,6 +12,7 @@
 #include "trireme/checkpoint/reader.h"
 #include "trireme/checkpoint/retention.h"
 #include "trireme/checkpoint/snapshot.h"
+#include "trireme/core/base/activity.h"
 #include "trireme/core/base/error.h"
 #include "trireme/core/base/hash.h"
 #include "trireme/core/base/host.h"
@@ -157,6 +158,7 @@ Writer::~Writer() {
 }
 
 void Writer::save(const sharding::TrainingPosition& position, std::span<const sharding::StateTensor> tensors) {
+  const PhaseScope saving(Phase::saving_checkpoint);
   const auto start = std::chrono::steady_clock::now();
   Impl& impl = *impl_;
   wait();
@@ -192,6 +194,7 @@ void Writer::poll() {
 }
 
 void Writer::wait() {
+  const PhaseScope saving(Phase::saving_checkpoint);
   impl_->background.wait_idle();
   poll();
 }

@@ -1,7 +1,12 @@
 #include "trireme/comm/communicator.h"
 
+#include <unistd.h>
+
 #include "trireme/comm/flight_recorder.h"
 #include "trireme/comm/operation_text.h"
+#include "trireme/comm/stall.h"
+#include "trireme/core/base/host.h"
+#include "trireme/core/base/log.h"
 
 namespace trireme::comm {
 namespace {
@@ -67,6 +72,7 @@ Communicator::Communicator(int rank, int size) : rank_(rank), size_(size) {
   require(size >= 1 && rank >= 0 && rank < size, "Communicator: rank {} of {} ranks given", rank, size);
   rank_order_ = ReductionLayout::make(size, one_leaf_each(size));
   recorder_ = std::make_unique<FlightRecorder>();
+  activity_ = activity_record();
 }
 
 Communicator::~Communicator() = default;
@@ -178,6 +184,36 @@ Work Communicator::recv(const Array& array, int source, int tag, OpOptions optio
   require(source >= 0 && source < size_ && source != rank_,
           "recv: source {} given on rank {}, another rank below {} expected", source, rank_, size_);
   return submit({.kind = OpKind::recv, .output = array, .peer = source, .tag = tag}, options);
+}
+
+RankReport Communicator::own_report(std::size_t records) const {
+  return {.rank = rank_,
+          .host = host_name(),
+          .pid = getpid(),
+          .presence = Presence::alive,
+          .activity = activity_->look(std::chrono::steady_clock::now()),
+          .records = recorder_->records(records)};
+}
+
+std::vector<RankReport> Communicator::look_at_ranks() { return {own_report(FlightRecorder::kCapacity)}; }
+
+std::string Communicator::explain_stall(const Operation& operation, const std::vector<int>& missing) {
+  return waiting_for(missing, look_at_ranks(), is_message(operation.kind) ? 0 : operation.sequence);
+}
+
+// A message is the matter of two ranks; of a collective, all ranks would say the same.
+void Communicator::warn_of_stall(const Operation& operation, const std::vector<int>& missing) {
+  if (stall_listener_) {
+    stall_listener_(operation, missing);
+    return;
+  }
+  if (!is_message(operation.kind) && speaker(missing, size_) != rank_) {
+    return;
+  }
+  const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - operation.start;
+  const std::chrono::duration<double> deadline = operation.timeout;
+  log::warning("{} on rank {}: {} ({:.1f} s of {:.1f} s have passed)", describe(operation), rank_,
+               explain_stall(operation, missing), waited.count(), deadline.count());
 }
 
 Work Communicator::barrier(OpOptions options) { return submit({.kind = OpKind::barrier}, options); }

@@ -9,17 +9,21 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "trireme/comm/fixed_text.h"
 #include "trireme/comm/pool_allocator.h"
+#include "trireme/comm/stall_clock.h"
 #include "trireme/comm/work.h"
 #include "trireme/core/array/array.h"
+#include "trireme/core/base/activity.h"
 #include "trireme/core/base/batch_split.h"
 #include "trireme/core/base/lane_tree.h"
 
@@ -96,6 +100,7 @@ struct Operation {
 };
 
 class FlightRecorder;
+struct RankReport;
 
 class Communicator {
  public:
@@ -154,6 +159,15 @@ class Communicator {
   std::chrono::milliseconds default_timeout() const { return default_timeout_; }
   void set_default_timeout(std::chrono::milliseconds timeout) { default_timeout_ = timeout; }
   FlightRecorder& recorder() { return *recorder_; }
+  // What this rank does, and its newest operations (at most `records`). Any thread.
+  RankReport own_report(std::size_t records) const;
+  // What can be seen of the ranks of this communicator now, for messages about stalls. Blocks for as long as asking
+  // them takes, at most a second; works after a failure too. This rank's own report if the backend sees no more.
+  virtual std::vector<RankReport> look_at_ranks();
+  // A communicator that serves as part of another one leaves the warnings about stalls to that one. Before the first
+  // operation; called by a thread that waits, or that moves operations on.
+  using StallListener = std::function<void(const Operation& operation, const std::vector<int>& missing)>;
+  void set_stall_listener(StallListener listener) { stall_listener_ = std::move(listener); }
 
  protected:
   Communicator(int rank, int size);
@@ -162,6 +176,17 @@ class Communicator {
   // Starts the operation. `operation.sequence` and the deadline are set; arguments were checked on this rank.
   virtual std::shared_ptr<WorkState> start(Operation&& operation) = 0;
   void add_waiting(std::chrono::nanoseconds time) { time_waiting_ += time; }
+
+  // Backends call these while they wait. The first is cheap: whether it is time to call the second, which logs a
+  // warning about the stall if this rank is the one that speaks for all. `missing`: the ranks that are waited for.
+  bool stall_is_due(const Operation& operation, std::chrono::steady_clock::time_point now) {
+    return stalls_.due(operation.record, now - operation.start, operation.timeout);
+  }
+  const StallClock& stalls() const { return stalls_; }
+  void warn_of_stall(const Operation& operation, const std::vector<int>& missing);
+  // "waiting for rank 3 on node-b (pid 812), which is in data loading since 4.1 s": to end the message about a passed
+  // deadline.
+  std::string explain_stall(const Operation& operation, const std::vector<int>& missing);
 
  private:
   Work submit(Operation&& operation, const OpOptions& options);
@@ -174,6 +199,9 @@ class Communicator {
   std::chrono::milliseconds default_timeout_{60000};
   std::chrono::nanoseconds time_waiting_{0};
   std::unique_ptr<FlightRecorder> recorder_;
+  std::shared_ptr<const ActivityRecord> activity_;  // of the thread that made this communicator: the rank's
+  StallClock stalls_;
+  StallListener stall_listener_;
 };
 
 // The world of a program: a handle that is passed by value. Converts to the plain data that core/data wants.

@@ -1,7 +1,5 @@
 #include "trireme/training/program.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -11,7 +9,9 @@
 
 #include "trireme/cluster/worker_status.h"
 #include "trireme/comm/environment.h"
+#include "trireme/core/base/host.h"
 #include "trireme/core/base/parallel.h"
+#include "trireme/training/status_signal.h"
 
 namespace trireme::training {
 namespace {
@@ -26,11 +26,6 @@ int launched_rank() noexcept {
   }
 }
 
-std::string host_name() {
-  char name[256] = {};
-  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown host";
-}
-
 int complain(std::string_view message, ErrorKind kind, bool because_of_peer, cluster::WorkerStatus& status) {
   const int rank = launched_rank();
   if (kind == ErrorKind::failure || rank <= 0) {
@@ -43,6 +38,7 @@ int complain(std::string_view message, ErrorKind kind, bool because_of_peer, clu
 
 int run_ranks(const ProgramOptions& options, const std::function<int(Session&)>& body,
               const cluster::WorkerStatus& status) {
+  StatusSignal questions;
   const comm::EnvironmentOptions environment{
       .backend = options.backend,
       .timeout = std::chrono::milliseconds(static_cast<std::int64_t>(std::max(1.0, options.timeout_seconds * 1e3))),
@@ -51,6 +47,7 @@ int run_ranks(const ProgramOptions& options, const std::function<int(Session&)>&
   const auto run_rank = [&](comm::World world) {
     check_batch_split(options, world.size(), world.default_lanes());
     set_num_threads(static_cast<int>(options.threads));
+    const auto listed = questions.list(world.communicator());
     // Threads share the process's one line to the launcher; rank 0 speaks.
     Session session(world, options, world.rank() == 0 || launched_rank() >= 0 ? status : cluster::WorkerStatus(-1));
     const int mine = body(session);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "trireme/core/base/activity.h"
 #include "trireme/training/model_files.h"
 #include "trireme/training/process_stats.h"
 
@@ -105,6 +106,7 @@ void TrainingRun::after_epoch() {
   epoch_loss_ = 0;
   epoch_weight_ = 0;
   if (options_.evaluate) {
+    const PhaseScope evaluating(Phase::evaluating);
     trainer_.model().train(false);
     const Accuracy accuracy = [this] {
       const NoGrad no_grad;
@@ -180,6 +182,7 @@ FitResult TrainingRun::finish() {
   }
   const bool interrupted = stop_ == StopReason::signal || (stop_ == StopReason::time_limit && checkpointing_.enabled());
   if (!interrupted && !options_.export_file.empty()) {
+    const PhaseScope exporting(Phase::exporting);
     export_model(options_.export_file, strategy_);
   }
   result.params_hash = strategies::params_hash(strategy_.full_parameters());

@@ -4,6 +4,7 @@
 #include "trireme/comm/flight_recorder.h"
 #include "trireme/comm/hierarchical/hierarchical_communicator.h"
 #include "trireme/comm/operation_text.h"
+#include "trireme/comm/stall.h"
 
 namespace trireme::comm::hierarchical {
 namespace {
@@ -27,13 +28,23 @@ void blame_hosts(const Hosts& hosts, Failure& failure) {
 
 }  // namespace
 
-Failure HierarchicalCommunicator::failure_of(const CommError& error, const Operation& operation, Level level) const {
-  const std::vector<int>& ranks = level == Level::inside   ? levels_.first_ranks
-                                  : level == Level::across ? levels_.across_ranks
-                                                           : levels_.whole_ranks;
-  Failure failure = translate(error.details(), ranks, operation.timeout);
+const std::vector<int>& HierarchicalCommunicator::ranks_of(Level level) const {
+  return level == Level::inside   ? levels_.first_ranks
+         : level == Level::across ? levels_.across_ranks
+                                  : levels_.whole_ranks;
+}
+
+// A passed deadline that this rank has found itself (one that it was told of has been explained): who is late may be
+// behind others who wait for it.
+Failure HierarchicalCommunicator::failure_of(const CommError& error, const Operation& operation, Level level) {
+  Failure failure = translate(error.details(), ranks_of(level), operation.timeout);
   if (level == Level::across && failure.cause.starts_with("the deadline")) {
     blame_hosts(levels_.hosts, failure);
+  }
+  if (error.details().cause.starts_with("the deadline")) {
+    const std::vector<RankReport> reports = look_at_ranks();
+    failure.cause = fmt::format("the deadline of {} ms passed; {}", operation.timeout.count(),
+                                waiting_for(late_ranks(operation, failure.ranks, reports), reports, 0));
   }
   return failure;
 }

@@ -40,6 +40,7 @@ HierarchicalCommunicator::HierarchicalCommunicator(Hosts hosts, std::shared_ptr<
       backend_(backend_of(*levels_.first, *levels_.whole)),
       row_(kRow) {
   set_default_timeout(levels_.whole->default_timeout());
+  listen_to_stalls();
   join();
 }
 

@@ -27,6 +27,7 @@ class HierarchicalCommunicator final : public Communicator {
   void abort(std::string_view reason) override;
   Array allocate(const Shape& shape, DType dtype) override { return levels_.first->allocate(shape, dtype); }
   std::uint64_t bytes_moved() const override;
+  std::vector<RankReport> look_at_ranks() override;
 
  protected:
   std::shared_ptr<WorkState> start(Operation&& operation) override;
@@ -71,7 +72,14 @@ class HierarchicalCommunicator final : public Communicator {
   template <class F>
   auto on_behalf_of(const Operation& operation, F f);
   void fail(Failure failure);
-  Failure failure_of(const CommError& error, const Operation& operation, Level level) const;
+  Failure failure_of(const CommError& error, const Operation& operation, Level level);
+  const std::vector<int>& ranks_of(Level level) const;
+
+  // Stalls (stalls.cpp).
+  void listen_to_stalls();
+  void on_stall(Level level, const Operation& part_operation, const std::vector<int>& missing);
+  std::vector<int> late_ranks(const Operation& operation, const std::vector<int>& missing,
+                              const std::vector<RankReport>& reports) const;
   [[noreturn]] void raise(const Operation& operation);
 
   Levels levels_;

@@ -5,6 +5,7 @@
 
 #include "trireme/comm/local/execute.h"
 #include "trireme/comm/operation_text.h"
+#include "trireme/comm/rank_report.h"
 #include "trireme/comm/signature.h"
 
 namespace trireme::comm {
@@ -100,7 +101,7 @@ void LocalHub::fail(std::string cause, std::vector<int> ranks, std::uint64_t fro
   changed_.notify_all();
 }
 
-std::vector<int> LocalHub::missing(const Meeting& meeting, const Operation& operation) const {
+std::vector<int> LocalHub::absent(const Meeting& meeting, const Operation& operation) const {
   if (is_message(operation.kind)) {
     return {operation.peer};
   }
@@ -114,7 +115,7 @@ std::vector<int> LocalHub::missing(const Meeting& meeting, const Operation& oper
 }
 
 void LocalHub::check_left(const Meeting& meeting, const Operation& operation) {
-  for (const int rank : missing(meeting, operation)) {
+  for (const int rank : absent(meeting, operation)) {
     if (left_[static_cast<std::size_t>(rank)]) {
       fail(fmt::format("rank {} has left the communicator before it started {}", rank, describe(operation)), {rank},
            is_message(operation.kind) ? 0 : operation.sequence);
@@ -140,16 +141,25 @@ bool LocalHub::poll(const Meeting& meeting, const Operation& operation, int rank
   return finished(meeting, operation, rank);
 }
 
-void LocalHub::wait(const Meeting& meeting, const Operation& operation, int rank) {
+bool LocalHub::wait(const Meeting& meeting, const Operation& operation, int rank, TimePoint until) {
   std::unique_lock lock(mutex_);
-  const auto deadline = operation.start + operation.timeout;
   while (!finished(meeting, operation, rank)) {
-    if (changed_.wait_until(lock, deadline) == std::cv_status::timeout && !finished(meeting, operation, rank)) {
-      const std::vector<int> ranks = missing(meeting, operation);
-      fail(fmt::format("the deadline of {} ms passed; {} did not arrive", operation.timeout.count(),
-                       describe_ranks(ranks)),
-           ranks, is_message(operation.kind) ? 0 : operation.sequence);
+    if (changed_.wait_until(lock, until) == std::cv_status::timeout) {
+      return finished(meeting, operation, rank);
     }
+  }
+  return true;
+}
+
+std::vector<int> LocalHub::missing(const Meeting& meeting, const Operation& operation) {
+  const std::lock_guard lock(mutex_);
+  return absent(meeting, operation);
+}
+
+void LocalHub::give_up(const Meeting& meeting, const Operation& operation, std::string cause, std::vector<int> ranks) {
+  const std::lock_guard lock(mutex_);
+  if (!meeting.done) {
+    fail(std::move(cause), std::move(ranks), is_message(operation.kind) ? 0 : operation.sequence);
   }
 }
 
@@ -162,10 +172,31 @@ void LocalHub::abort(const std::string& reason, int rank) {
        waits_for == collectives_.end() ? next_[r] : waits_for->first);
 }
 
+void LocalHub::join(const Communicator& rank) {
+  const std::lock_guard lock(mutex_);
+  ranks_[static_cast<std::size_t>(rank.rank())] = &rank;
+}
+
 void LocalHub::leave(int rank) {
   const std::lock_guard lock(mutex_);
   left_[static_cast<std::size_t>(rank)] = true;
+  ranks_[static_cast<std::size_t>(rank)] = nullptr;
   changed_.notify_all();
+}
+
+std::vector<RankReport> LocalHub::reports() {
+  const std::lock_guard lock(mutex_);
+  std::vector<RankReport> reports;
+  for (int rank = 0; rank < size_; ++rank) {
+    const auto r = static_cast<std::size_t>(rank);
+    if (ranks_[r] != nullptr) {
+      reports.push_back(ranks_[r]->own_report(FlightRecorder::kCapacity));
+      reports.back().pid = -1;  // the same for all
+    } else {
+      reports.push_back({.rank = rank, .presence = left_[r] ? Presence::left : Presence::silent});
+    }
+  }
+  return reports;
 }
 
 std::shared_ptr<LocalHub> LocalHub::child(std::uint64_t index, int colour, int size) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "trireme/core/base/activity.h"
 #include "trireme/core/base/physical_memory.h"
 #include "trireme/core/optim/clip.h"
 #include "trireme/core/optim/rows.h"
@@ -188,6 +189,7 @@ void Mirrored::run_idle_step() {
 }
 
 void Mirrored::finish_step(const StepPlan& plan) {
+  enter_phase(Phase::reducing);
   const auto waited = communicator().time_waiting();
   gradients_->finish();
   scalars_->reduce(plan);
@@ -200,6 +202,7 @@ void Mirrored::finish_step(const StepPlan& plan) {
     const bool used = scalars_->used(i) && trained[i].tensor.requires_grad();
     flat_gradients_[slot_of_trained_[i]] = used ? gradients_->gradient(i).flatten() : Array();
   }
+  enter_phase(Phase::updating);
   optimizer_->update(flat_gradients_, optim::clip_factor(norm, max_norm_));
   report_ = {steps_done_++, scalars_->loss_sum() / scalars_->weight_sum(), scalars_->weight_sum(), norm,
              communicator().time_waiting() - waited};
@@ -207,6 +210,7 @@ void Mirrored::finish_step(const StepPlan& plan) {
   height_ = 0;
   accumulated_ = false;
   gradients_->rebuild();
+  enter_phase(Phase::between_steps);
 }
 
 // Each rank squares its share of the rows; the exact sum makes the result independent of the shares.
