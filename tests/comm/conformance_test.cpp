@@ -287,7 +287,8 @@ TEST_P(Collectives, SplitMakesIndependentCommunicators) {
   });
 }
 
-// Of all ranks together: who moves how much of it depends on how they are connected.
+// Of all ranks together: who moves how much depends on how they are connected. A host may bring several partial sums
+// where its ranks are no neighbours in the tree; never twice the bytes.
 TEST_P(Collectives, CountsBytesMoved) {
   run([](Communicator& comm) {
     const std::uint64_t before = comm.bytes_moved();
@@ -295,7 +296,9 @@ TEST_P(Collectives, CountsBytesMoved) {
     comm.all_reduce(Array::zeros({count})).wait();
     const Array moved = Array::full({1}, static_cast<double>(comm.bytes_moved() - before), DType::i64);
     comm.all_reduce(moved).wait();
-    EXPECT_EQ(moved.item(), 2.0 * 4.0 * static_cast<double>(count * (comm.size() - 1)));
+    const double least = 2.0 * 4.0 * static_cast<double>(count * (comm.size() - 1));
+    EXPECT_GE(moved.item(), least);
+    EXPECT_LE(moved.item(), 2 * least);
   });
 }
 
