@@ -57,8 +57,9 @@ std::shared_ptr<gloo::transport::Device> make_device(int rank, const std::string
     for (const std::string& name : gloo_backend::interface_names()) {
       names += (names.empty() ? "" : ", ") + name;
     }
-    fail_usage("backend gloo: \"{}\" given (--interface) on rank {}, an address or an interface of this host expected ({})",
-               address, rank, names);
+    fail_usage(
+        "backend gloo: \"{}\" given (--interface) on rank {}, an address or an interface of this host expected ({})",
+        address, rank, names);
   }
   try {
     return gloo::transport::tcp::CreateDevice(gloo::transport::tcp::attr(address.c_str()));

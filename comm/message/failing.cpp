@@ -70,10 +70,10 @@ void MessageCommunicator::on_left(int peer, std::uint64_t completed) {
       std::find_if(posts_.begin(), posts_.end(), [&](const auto& post) { return is_awaited(*post, peer); });
   if (completed < started_) {
     const Operation& operation = in_flight(std::max(completed, completed_)).operation;
-    fail_after(completed,
-               {fmt::format("rank {} has left the communicator before it completed {}", peer, describe(operation)),
-                {peer}},
-               true);
+    fail_after(
+        completed,
+        {fmt::format("rank {} has left the communicator before it completed {}", peer, describe(operation)), {peer}},
+        true);
   } else if (awaited != posts_.end()) {
     fail(fmt::format("rank {} has left the communicator; {} was still to come", peer, describe((*awaited)->operation)),
          {peer}, true);

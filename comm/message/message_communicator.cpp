@@ -72,8 +72,8 @@ void MessageCommunicator::set_answer(std::function<std::string(int, std::string_
 
 std::optional<std::string> MessageCommunicator::ask(int peer, std::string_view question,
                                                     std::chrono::milliseconds timeout) {
-  require(peer >= 0 && peer < size() && peer != rank(), "ask: rank {} given on rank {}, another below {} expected", peer,
-          rank(), size());
+  require(peer >= 0 && peer < size() && peer != rank(), "ask: rank {} given on rank {}, another below {} expected",
+          peer, rank(), size());
   Lock lock(mutex_);
   Question asked{question_numbers_++, std::nullopt};
   questions_.push_back(&asked);

@@ -46,8 +46,9 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   Array allocate(const Shape& shape, DType dtype) override { return Array::empty(shape, dtype); }
   std::uint64_t bytes_moved() const override { return bytes_moved_; }
 
-  // What this rank answers when a peer asks it something, on a thread of the link, whatever its own threads do. At most
-  // kMaxLetterText bytes of it arrive. An empty function answers with an empty text.
+  // What this rank answers when a peer asks it something, on a thread of the link, whatever its own threads do: it must
+  // be quick, as no other letter is read meanwhile, and must not use the communicator. At most kMaxLetterText bytes of
+  // it arrive. Without a function the answer is an empty text.
   void set_answer(std::function<std::string(int peer, std::string_view question)> answer);
   // Blocks until the peer has answered; nothing if it does not within `timeout`. Any thread. Works after a failure too.
   std::optional<std::string> ask(int peer, std::string_view question, std::chrono::milliseconds timeout);
@@ -92,7 +93,9 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   void run(Collective& state);
   void finish(Collective& state);
   void complete(Collective& state);
+  void expect_waits(bool prompt);
   void work();
+  void keep_an_eye(Lock& lock);
   void wake_worker();
   void look();
   void settle();
@@ -151,6 +154,7 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   std::uint64_t settled_ = 0;
   bool driving_ = false;        // a thread runs the oldest collective
   bool worker_wanted_ = false;  // it need not be one that waits for it
+  int prompt_waits_ = 0;        // large ones, one after the other, that the caller has waited for at once
   bool overdue_ = false;        // somebody's deadline has passed
   bool met_ = false;            // the openings of the oldest collective have arrived; of the thread that drives
   Openings openings_;

@@ -1,5 +1,5 @@
-// Sends and receives. A message is announced by letter, with its bytes if they are few; the receiver matches it by source
-// and tag, fetches what did not fit, and answers by letter.
+// Sends and receives. A message is announced by letter, with its bytes if they are few; the receiver matches it by
+// source and tag, fetches what did not fit, and answers by letter.
 #include <algorithm>
 #include <cstring>
 
@@ -25,7 +25,8 @@ void for_pieces(const Array& array, F f) {
 }
 
 std::span<const std::byte> bytes_of(const Array& array) {
-  return array.count() == 0 ? std::span<const std::byte>() : std::span<const std::byte>(array.bytes_data(), array.bytes());
+  return array.count() == 0 ? std::span<const std::byte>()
+                            : std::span<const std::byte>(array.bytes_data(), array.bytes());
 }
 
 }  // namespace

@@ -8,6 +8,15 @@
 namespace trireme::comm::message {
 namespace {
 
+// Waking the communication thread costs more than an operation of some 100 KB, in vain if the caller comes to wait and
+// carries it out itself. So who has waited at once kPromptWaits times is expected to do so again: then nobody is woken,
+// and the communication thread looks by itself, every kTick, whether it was a mistake; kIdleTicks without an operation
+// end that.
+constexpr int kPromptWaits = 3;
+constexpr auto kPrompt = std::chrono::microseconds(50);
+constexpr auto kTick = std::chrono::milliseconds(1);
+constexpr int kIdleTicks = 20;
+
 // Ends the waiting of the thread that carries out an operation: the failure is known already.
 struct Stopped {};
 
@@ -35,7 +44,11 @@ std::shared_ptr<WorkState> MessageCommunicator::start_collective(Operation&& ope
   }
   // A small one is done with its opening as far as the peers are concerned; any other needs somebody to carry it out.
   if (!state->small || opened_ < started_) {
-    wake_worker();
+    if (prompt_waits_ < kPromptWaits) {
+      wake_worker();
+    } else {
+      worker_wanted_ = true;
+    }
   }
   return state;
 }
@@ -116,7 +129,7 @@ void MessageCommunicator::run(Collective& state) {
   if (state.small) {
     finish(state);
     openings_.expect(op.sequence + kWindow);
-  } else if (op.order == ReduceOrder::fast && op.kind == OpKind::all_reduce &&
+  } else if (state.by_engine &&
              link_->all_reduce(op.output.bytes_data(), op.output.count(), op.output.dtype(), op.op, state.deadline())) {
     // the engine has done it
   } else if (op.kind == OpKind::all_gather) {
@@ -210,15 +223,41 @@ void MessageCommunicator::wake_worker() {
   }
 }
 
+void MessageCommunicator::expect_waits(bool prompt) {
+  if (!prompt) {
+    prompt_waits_ = 0;
+  } else if (++prompt_waits_ == kPromptWaits) {
+    wanted_.notify_all();
+  }
+}
+
 void MessageCommunicator::work() {
   Lock lock(mutex_);
   while (!closing_) {
     if (worker_wanted_ && !driving_ && completed_ < opened_ && !failure_) {
       drive(lock, ~std::uint64_t{0});
-    } else {
+    } else if (prompt_waits_ < kPromptWaits) {
       wanted_.wait(lock);
+    } else {
+      keep_an_eye(lock);
     }
   }
+}
+
+void MessageCommunicator::keep_an_eye(Lock& lock) {
+  std::uint64_t seen = started_;
+  for (int idle = 0; idle < kIdleTicks && prompt_waits_ >= kPromptWaits && !failure_ && !closing_; ++idle) {
+    wanted_.wait_for(lock, kTick);
+    if (worker_wanted_ && !driving_ && completed_ < opened_ &&
+        std::chrono::steady_clock::now() - in_flight(completed_).operation.start > kPrompt) {
+      break;
+    }
+    if (started_ != seen) {
+      seen = started_;
+      idle = 0;
+    }
+  }
+  prompt_waits_ = 0;
 }
 
 // The flight recorder belongs to the caller's thread, as do the arrays.
@@ -240,6 +279,9 @@ void MessageCommunicator::wait(Collective& state) {
   const TimePoint begin = std::chrono::steady_clock::now();
   Lock lock(mutex_);
   TimePoint until = state.deadline();
+  if (!state.small) {
+    expect_waits(begin - state.operation.start < kPrompt);
+  }
   while (!state.done.load(std::memory_order_acquire) && !failure_) {
     if (!driving_) {
       drive(lock, state.operation.sequence);

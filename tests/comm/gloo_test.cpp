@@ -196,13 +196,12 @@ TEST_F(Gloo, ConnectsByInterfaceNameAndByAddress) {
       return comm::connect_gloo(rank, size, std::make_shared<comm::FileStore>(directory),
                                 {.interface = interface, .prefix = "generation/3", .timeout = timeout});
     };
-    run_processes_over(
-        connect, 2,
-        [](Communicator& comm) {
-          comm.barrier().wait();
-          EXPECT_EQ(comm.backend(), "gloo");
-        },
-        {});
+    run_processes_over(connect, 2,
+                       [](Communicator& comm) {
+                         comm.barrier().wait();
+                         EXPECT_EQ(comm.backend(), "gloo");
+                       },
+                       {});
   }
 }
 

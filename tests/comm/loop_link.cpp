@@ -10,7 +10,6 @@
 
 namespace trireme::test {
 
-
 using comm::Link;
 
 class LoopLink final : public Link {
@@ -19,7 +18,9 @@ class LoopLink final : public Link {
   ~LoopLink() override {
     const std::lock_guard lock(fabric_->mutex_);
     for (auto& [route, lane] : fabric_->lanes_) {
-      const auto mine = [&](const LoopFabric::Transfer* t) { return std::any_of(transfers_.begin(), transfers_.end(), [&](const auto& own) { return &own == t; }); };
+      const auto mine = [&](const LoopFabric::Transfer* t) {
+        return std::any_of(transfers_.begin(), transfers_.end(), [&](const auto& own) { return &own == t; });
+      };
       std::erase_if(lane.sends, mine);
       std::erase_if(lane.receives, mine);
     }

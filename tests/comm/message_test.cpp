@@ -67,8 +67,10 @@ TEST(MessageCollectives, SumsOnBothSidesOfEveryBoundary) {
 
 TEST(MessageCollectives, ADisagreementIsFoundBeforeAnyLengthDependsOnIt) {
   constexpr std::int64_t kSmall = kMaxPayloadBytes / sizeof(float);
-  for (const auto& [first, second] :
-       {std::pair{std::int64_t{10}, kSmall}, {kSmall, kSmall + 1}, {2 * kSmall, 3 * kSmall}, {std::int64_t{0}, 5 * kSmall}}) {
+  for (const auto& [first, second] : {std::pair{std::int64_t{10}, kSmall},
+                                      {kSmall, kSmall + 1},
+                                      {2 * kSmall, 3 * kSmall},
+                                      {std::int64_t{0}, 5 * kSmall}}) {
     run_loop(3, [&, first = first, second = second](Communicator& comm) {
       const Array array = Array::zeros({comm.rank() == 2 ? second : first});
       const std::string error = error_of([&] { comm.all_reduce(array, comm::ReduceOp::sum, {.name = "w"}).wait(); });
