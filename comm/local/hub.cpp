@@ -156,9 +156,8 @@ void LocalHub::wait(const Meeting& meeting, const Operation& operation, int rank
 void LocalHub::abort(const std::string& reason, int rank) {
   const std::lock_guard lock(mutex_);
   const auto r = static_cast<std::size_t>(rank);
-  const auto waits_for = std::find_if(collectives_.begin(), collectives_.end(), [&](const auto& entry) {
-    return entry.second->operations[r].has_value();
-  });
+  const auto waits_for = std::find_if(collectives_.begin(), collectives_.end(),
+                                      [&](const auto& entry) { return entry.second->operations[r].has_value(); });
   fail(fmt::format("rank {} aborted the communicator: {}", rank, reason), {rank},
        waits_for == collectives_.end() ? next_[r] : waits_for->first);
 }

@@ -35,6 +35,8 @@ void run_gloo(int size, const RankBody& body, const RankOptions& options = {});
 void run_uneven_hosts(int size, const RankBody& body, const RankOptions& options = {});        // threads
 void run_cyclic_hosts(int size, const RankBody& body, const RankOptions& options = {});        // threads
 void run_hosts_of_processes(int size, const RankBody& body, const RankOptions& options = {});  // as run_processes
+// Hosts of neighbouring ranks, shared memory inside and Gloo across.
+void run_shm_and_gloo(int size, const RankBody& body, const RankOptions& options = {});
 
 // The hosts' ranks, for so many ranks.
 std::vector<std::vector<int>> block_hosts(int size);
