@@ -1,8 +1,9 @@
 // all_reduce between processes of this machine, as an nccl-tests style table, beside what the machine itself allows: a
 // direct reduction and a barrier with nothing around them, measured in the same run and the same processes.
 //
-//   bench_all_reduce [--ranks N] [--sizes 1K,16K,...] [--reps R] [--unallocated] [--json FILE]
+//   bench_all_reduce [--ranks N] [--sizes 1K,16K,...] [--reps R] [--unallocated] [--json]
 //
+// (`trireme bench all_reduce` is for users: any collective and backend, results checked, no probe.)
 // Every call gets freshly written arrays, as from a backward pass; only the call is timed, on the slowest rank.
 #include <sched.h>
 #include <sys/mman.h>
@@ -18,10 +19,10 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 
 #include "trireme/comm/shm/shm_communicator.h"
 #include "trireme/comm/store/file_store.h"
+#include "trireme/launcher/collective_rows.h"
 
 namespace {
 
@@ -35,7 +36,7 @@ struct Options {
   std::vector<std::string> sizes;
   int reps = 5;
   bool unallocated = false;
-  std::string json;
+  bool json = false;  // lines of JSON in place of the table
 };
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -48,9 +49,7 @@ void pin(int core) {
 }
 
 std::size_t parse_size(const std::string& text) {
-  std::size_t value = std::stoull(text);
-  value <<= text.back() == 'K' ? 10 : text.back() == 'M' ? 20 : 0;
-  return value;
+  return static_cast<std::size_t>(launcher::parse_bytes("--sizes", text));
 }
 
 std::string print_size(std::size_t bytes) {
@@ -206,11 +205,12 @@ struct Bench {
     return median(times);
   }
 
-  void run() {
-    std::ofstream json(rank == 0 && !options.json.empty() ? options.json : "/dev/null");
+  // The number of wrong elements that this rank has seen.
+  std::size_t run() {
+    std::size_t all_wrong = 0;
     const double spin = barrier_time(false);
     const double waited = barrier_time(true);
-    if (rank == 0) {
+    if (rank == 0 && !options.json) {
       std::printf("# %d ranks, f32 sum, %s arrays; barrier: probe %.3f us, library %.3f us\n", options.ranks,
                   options.unallocated ? "ordinary" : "allocated", spin * 1e6, waited * 1e6);
       std::printf("%8s %12s %10s %10s %8s %12s %8s\n", "size", "time us", "algbw GB/s", "busbw GB/s", "errors",
@@ -221,16 +221,19 @@ struct Bench {
       std::size_t wrong = 0;
       const double direct = probe(count);
       const double time = library(count, wrong);
-      if (rank == 0) {
+      all_wrong += wrong;
+      if (rank == 0 && options.json) {
+        std::printf("{\"bytes\":%zu,\"median_us\":%.3f,\"probe_us\":%.3f,\"wrong\":%zu}\n", count * 4, time * 1e6,
+                    direct * 1e6, wrong);
+      } else if (rank == 0) {
         const double bandwidth = static_cast<double>(count) * 4 / time / 1e9;
         const double bus = bandwidth * 2 * (options.ranks - 1) / options.ranks;
         std::printf("%8s %12.2f %10.2f %10.2f %8zu %12.2f %7.0f%%\n", print_size(count * 4).c_str(), time * 1e6,
                     bandwidth, bus, wrong, direct * 1e6, 100 * direct / time);
-        std::fflush(stdout);
-        json << "{\"bytes\":" << count * 4 << ",\"us\":" << time * 1e6 << ",\"busbw\":" << bus << ",\"wrong\":" << wrong
-             << ",\"probe_us\":" << direct * 1e6 << "}\n";
       }
+      std::fflush(stdout);
     }
+    return all_wrong;
   }
 };
 
@@ -241,9 +244,8 @@ int rank_main(int rank, const Options& options, Board* board, std::byte* probe_m
   try {
     comm::FileStore store(directory);
     const auto world = comm::shm::ShmCommunicator::connect(rank, options.ranks, store, std::chrono::seconds(60));
-    Bench{options, board, probe_memory, probe_stride, rank, *world, SpinBarrier(board, rank, options.ranks)}.run();
-    std::fflush(stdout);
-    return 0;
+    Bench bench{options, board, probe_memory, probe_stride, rank, *world, SpinBarrier(board, rank, options.ranks)};
+    return bench.run() == 0 ? 0 : 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "rank %d: %s\n", rank, error.what());
     return 1;
@@ -300,7 +302,12 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   app.add_flag("--unallocated", options.unallocated, "Ordinary arrays, which are copied through exchange buffers");
-  app.add_option("--json", options.json, "Also write JSON lines to this file");
+  app.add_flag("--json", options.json, "JSON lines in place of the table");
   CLI11_PARSE(app, argc, argv);
-  return run_ranks(options);
+  try {
+    return run_ranks(options);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 2;
+  }
 }

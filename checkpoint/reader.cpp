@@ -6,6 +6,7 @@
 
 #include "trireme/checkpoint/layout.h"
 #include "trireme/checkpoint/placement.h"
+#include "trireme/core/base/activity.h"
 #include "trireme/core/base/error.h"
 #include "trireme/core/base/log.h"
 
@@ -121,6 +122,7 @@ Reader Reader::open_path(FileSystem& files, const std::string& path, Verify veri
 }
 
 void Reader::load(std::span<const sharding::StateTensor> wanted) {
+  const PhaseScope loading(Phase::loading_checkpoint);
   for (const sharding::StateTensor& tensor : wanted) {
     require_wanted(index_->find(tensor.name), tensor, path_);
   }

@@ -45,7 +45,7 @@ endif()
 foreach(source IN LISTS benchmark_sources)
   cmake_path(GET source STEM name)
   trireme_program(bench_${name} ${source})
-  target_link_libraries(bench_${name} PRIVATE benchmark::benchmark)
+  target_link_libraries(bench_${name} PRIVATE trireme_launcher benchmark::benchmark)
   target_include_directories(bench_${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")  # helpers: "benchmarks/x-inl.h"
 endforeach()
 if(TARGET bench_mpi)

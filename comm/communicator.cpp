@@ -1,7 +1,12 @@
 #include "trireme/comm/communicator.h"
 
+#include <unistd.h>
+
 #include "trireme/comm/flight_recorder.h"
 #include "trireme/comm/operation_text.h"
+#include "trireme/comm/stall.h"
+#include "trireme/core/base/host.h"
+#include "trireme/core/base/log.h"
 
 namespace trireme::comm {
 namespace {
@@ -40,7 +45,6 @@ void check_parts(const char* op, std::span<const Part> parts, const ReductionLay
   require(layout != nullptr, "{}: no layout given; make one with ReductionLayout::make", op);
   require(layout->parts_of_rank.size() == static_cast<std::size_t>(size),
           "{}: a layout of {} ranks given in a communicator of {}", op, layout->parts_of_rank.size(), size);
-  require(dtype == DType::f32 || dtype == DType::f64, "{}: dtype {} given, f32 or f64 expected", op, name_of(dtype));
   const std::vector<Subtree>& expected = layout->parts_of_rank[static_cast<std::size_t>(rank)];
   require(parts.size() == expected.size(), "{}: rank {} brings {} parts, its layout says {}", op, rank, parts.size(),
           expected.size());
@@ -68,6 +72,7 @@ Communicator::Communicator(int rank, int size) : rank_(rank), size_(size) {
   require(size >= 1 && rank >= 0 && rank < size, "Communicator: rank {} of {} ranks given", rank, size);
   rank_order_ = ReductionLayout::make(size, one_leaf_each(size));
   recorder_ = std::make_unique<FlightRecorder>();
+  activity_ = activity_record();
 }
 
 Communicator::~Communicator() = default;
@@ -89,11 +94,12 @@ Work Communicator::all_reduce(const Array& array, ReduceOp op, OpOptions options
 }
 
 Work Communicator::all_reduce_parts(std::span<const Part> parts, std::shared_ptr<const ReductionLayout> layout,
-                                    const Array& output, OpOptions options) {
+                                    const Array& output, OpOptions options, ReduceOp op) {
   check_array("all_reduce_parts", "output", output);
   check_parts("all_reduce_parts", parts, layout.get(), output.count(), output.dtype(), rank_, size_);
   return submit({.kind = OpKind::all_reduce_parts,
                  .output = output,
+                 .op = op,
                  .parts = {parts.begin(), parts.end()},
                  .layout = std::move(layout)},
                 options);
@@ -110,7 +116,8 @@ Work Communicator::reduce_scatter(const Array& input, const Array& output, Reduc
 }
 
 Work Communicator::reduce_scatter_parts(std::span<const Part> parts, std::shared_ptr<const ReductionLayout> layout,
-                                        std::span<const std::int64_t> offsets, const Array& output, OpOptions options) {
+                                        std::span<const std::int64_t> offsets, const Array& output, OpOptions options,
+                                        ReduceOp op) {
   check_array("reduce_scatter_parts", "output", output);
   check_offsets("reduce_scatter_parts", offsets, size_);
   check_parts("reduce_scatter_parts", parts, layout.get(), offsets.back(), output.dtype(), rank_, size_);
@@ -120,6 +127,7 @@ Work Communicator::reduce_scatter_parts(std::span<const Part> parts, std::shared
   }
   return submit({.kind = OpKind::reduce_scatter_parts,
                  .output = output,
+                 .op = op,
                  .parts = {parts.begin(), parts.end()},
                  .layout = std::move(layout),
                  .offsets = {offsets.begin(), offsets.end()}},
@@ -176,6 +184,36 @@ Work Communicator::recv(const Array& array, int source, int tag, OpOptions optio
   require(source >= 0 && source < size_ && source != rank_,
           "recv: source {} given on rank {}, another rank below {} expected", source, rank_, size_);
   return submit({.kind = OpKind::recv, .output = array, .peer = source, .tag = tag}, options);
+}
+
+RankReport Communicator::own_report(std::size_t records) const {
+  return {.rank = rank_,
+          .host = host_name(),
+          .pid = getpid(),
+          .presence = Presence::alive,
+          .activity = activity_->look(std::chrono::steady_clock::now()),
+          .records = recorder_->records(records)};
+}
+
+std::vector<RankReport> Communicator::look_at_ranks() { return {own_report(FlightRecorder::kCapacity)}; }
+
+std::string Communicator::explain_stall(const Operation& operation, const std::vector<int>& missing) {
+  return waiting_for(missing, look_at_ranks(), is_message(operation.kind) ? 0 : operation.sequence);
+}
+
+// A message is the matter of two ranks; of a collective, all ranks would say the same.
+void Communicator::warn_of_stall(const Operation& operation, const std::vector<int>& missing) {
+  if (stall_listener_) {
+    stall_listener_(operation, missing);
+    return;
+  }
+  if (!is_message(operation.kind) && speaker(missing, size_) != rank_) {
+    return;
+  }
+  const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - operation.start;
+  const std::chrono::duration<double> deadline = operation.timeout;
+  log::warning("{} on rank {}: {} ({:.1f} s of {:.1f} s have passed)", describe(operation), rank_,
+               explain_stall(operation, missing), waited.count(), deadline.count());
 }
 
 Work Communicator::barrier(OpOptions options) { return submit({.kind = OpKind::barrier}, options); }

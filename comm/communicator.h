@@ -9,17 +9,21 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "trireme/comm/fixed_text.h"
 #include "trireme/comm/pool_allocator.h"
+#include "trireme/comm/stall_clock.h"
 #include "trireme/comm/work.h"
 #include "trireme/core/array/array.h"
+#include "trireme/core/base/activity.h"
 #include "trireme/core/base/batch_split.h"
 #include "trireme/core/base/lane_tree.h"
 
@@ -49,12 +53,14 @@ struct ReductionLayout {
   std::int64_t leaves = 1;
   std::vector<std::vector<Subtree>> parts_of_rank;  // [rank]: left to right, absent ones left out
   std::vector<std::int32_t> first_slot;             // [rank]: the slot of its first part in the plan; size + 1 entries
-  std::vector<Addition> plan;                       // over all parts in rank order; see reduction_plan()
+  std::vector<Addition> plan;                       // over all parts, the slots in rank order; see reduction_plan()
   std::int64_t most_parts = 0;                      // of any one rank
   std::uint64_t fingerprint = 0;                    // of leaves and parts: ranks with different layouts find out
 
   int slots() const { return first_slot.back(); }
-  // Raises Error if the parts are not disjoint nodes of the tree, left to right in rank order.
+  // Where the plan's result ends: the slot of the leftmost part. REQUIRES: slots() > 0.
+  std::int32_t result_slot() const { return plan.empty() ? 0 : plan.back().target; }
+  // Raises Error if the parts are not disjoint nodes of the tree, each rank's left to right.
   static std::shared_ptr<const ReductionLayout> make(std::int64_t leaves,
                                                      std::vector<std::vector<Subtree>> parts_of_rank);
   static std::shared_ptr<const ReductionLayout> make(const BatchSplit& split, int world_size);
@@ -94,6 +100,7 @@ struct Operation {
 };
 
 class FlightRecorder;
+struct RankReport;
 
 class Communicator {
  public:
@@ -112,14 +119,15 @@ class Communicator {
   Work all_reduce(const Array& array, ReduceOp op = ReduceOp::sum, OpOptions options = {});
   // The canonical reduction: output = sum of all ranks' parts in the order of layout->plan, on every rank. `output` may
   // be one of this rank's part arrays. The part arrays are scratch afterwards. A rank may bring no part; if none does,
-  // the output is zero. f32, f64.
+  // the output is zero. Any dtype, combined by `op` as all_reduce does.
   Work all_reduce_parts(std::span<const Part> parts, std::shared_ptr<const ReductionLayout> layout, const Array& output,
-                        OpOptions options = {});
+                        OpOptions options = {}, ReduceOp op = ReduceOp::sum);
   // output = this rank's piece of the element-wise reduction of `input`; input.count() == size * output.count().
   Work reduce_scatter(const Array& input, const Array& output, ReduceOp op = ReduceOp::sum, OpOptions options = {});
   // As all_reduce_parts, but rank r only gets elements [offsets[r], offsets[r + 1]) in its `output`.
   Work reduce_scatter_parts(std::span<const Part> parts, std::shared_ptr<const ReductionLayout> layout,
-                            std::span<const std::int64_t> offsets, const Array& output, OpOptions options = {});
+                            std::span<const std::int64_t> offsets, const Array& output, OpOptions options = {},
+                            ReduceOp op = ReduceOp::sum);
   // output = the inputs of all ranks, in rank order; output.count() == size * input.count(). input may be its own slot
   // of output (in place).
   Work all_gather(const Array& input, const Array& output, OpOptions options = {});
@@ -139,7 +147,7 @@ class Communicator {
   // Collective: ranks with the same colour form a new communicator, ordered by (key, rank). A negative colour: none.
   virtual std::shared_ptr<Communicator> split(int colour, int key) = 0;
   // Ends the communicator on this rank and tells the peers: every waiting and later operation on any rank raises
-  // CommError with this reason. Never blocks. Any thread.
+  // CommError with this reason; what this rank had completed, its peers may still complete. Never blocks. Any thread.
   virtual void abort(std::string_view reason) = 0;
   // An array that collectives can reach without a copy (shared memory); an ordinary one where there is no such thing.
   virtual Array allocate(const Shape& shape, DType dtype) = 0;
@@ -151,6 +159,15 @@ class Communicator {
   std::chrono::milliseconds default_timeout() const { return default_timeout_; }
   void set_default_timeout(std::chrono::milliseconds timeout) { default_timeout_ = timeout; }
   FlightRecorder& recorder() { return *recorder_; }
+  // What this rank does, and its newest operations (at most `records`). Any thread.
+  RankReport own_report(std::size_t records) const;
+  // What can be seen of the ranks of this communicator now, for messages about stalls. Blocks for as long as asking
+  // them takes, at most a second; works after a failure too. This rank's own report if the backend sees no more.
+  virtual std::vector<RankReport> look_at_ranks();
+  // A communicator that serves as part of another one leaves the warnings about stalls to that one. Before the first
+  // operation; called by a thread that waits, or that moves operations on.
+  using StallListener = std::function<void(const Operation& operation, const std::vector<int>& missing)>;
+  void set_stall_listener(StallListener listener) { stall_listener_ = std::move(listener); }
 
  protected:
   Communicator(int rank, int size);
@@ -159,6 +176,17 @@ class Communicator {
   // Starts the operation. `operation.sequence` and the deadline are set; arguments were checked on this rank.
   virtual std::shared_ptr<WorkState> start(Operation&& operation) = 0;
   void add_waiting(std::chrono::nanoseconds time) { time_waiting_ += time; }
+
+  // Backends call these while they wait. The first is cheap: whether it is time to call the second, which logs a
+  // warning about the stall if this rank is the one that speaks for all. `missing`: the ranks that are waited for.
+  bool stall_is_due(const Operation& operation, std::chrono::steady_clock::time_point now) {
+    return stalls_.due(operation.record, now - operation.start, operation.timeout);
+  }
+  const StallClock& stalls() const { return stalls_; }
+  void warn_of_stall(const Operation& operation, const std::vector<int>& missing);
+  // "waiting for rank 3 on node-b (pid 812), which is in data loading since 4.1 s": to end the message about a passed
+  // deadline.
+  std::string explain_stall(const Operation& operation, const std::vector<int>& missing);
 
  private:
   Work submit(Operation&& operation, const OpOptions& options);
@@ -171,6 +199,9 @@ class Communicator {
   std::chrono::milliseconds default_timeout_{60000};
   std::chrono::nanoseconds time_waiting_{0};
   std::unique_ptr<FlightRecorder> recorder_;
+  std::shared_ptr<const ActivityRecord> activity_;  // of the thread that made this communicator: the rank's
+  StallClock stalls_;
+  StallListener stall_listener_;
 };
 
 // The world of a program: a handle that is passed by value. Converts to the plain data that core/data wants.

@@ -10,15 +10,25 @@
 namespace trireme::comm {
 
 struct EnvironmentOptions {
-  std::string backend = "auto";              // auto | local | shm (| gloo | mpi | nccl where built)
-  std::chrono::milliseconds timeout{60000};  // deadline of every collective
+  std::string backend = "auto";              // auto | local | shm | gloo | mpi | hierarchical
+  std::chrono::milliseconds timeout{60000};  // deadline of the start, and of every collective
+  std::string interface = {};                // the network interface that other hosts reach; empty: the system chooses
 };
 
-// Reads RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT (torchrun's names, set by
-// `trireme run` too). None of them set: a world of one. Some of them set: Error naming the missing one.
-// TRIREME_JOB_TOKEN guards the meeting point; TRIREME_MAX_WORLD_SIZE is the default number of lanes (else WORLD_SIZE).
-// Blocks until all ranks have arrived, at most options.timeout.
+// The world of the ranks that a launcher started: `trireme run` or torchrun, mpirun, srun, mpiexec; without any of them
+// a world of one. docs/launching.md says which variables are read and which launcher wins. Variables set in part are an
+// Error naming the missing ones. TRIREME_JOB_TOKEN guards the meeting point; TRIREME_MAX_WORLD_SIZE is the default
+// number of lanes (else the number of ranks); TRIREME_HOST_NAME replaces this host's name.
+// Blocks until all ranks have arrived, at most options.timeout for each of the few stages of the start.
 World from_environment(const EnvironmentOptions& options = {});
+
+// What the environment alone tells, without meeting anyone: rank 0 of 1 for a lone process. Raises Error where
+// from_environment() does.
+struct LaunchedRank {
+  int rank = 0;
+  int size = 1;
+};
+LaunchedRank launched_rank();
 
 // Runs `body` on `ranks` threads of this process, each with its own World over the local backend; rethrows the first
 // exception (in time) after all ended; an exception on one rank aborts the others. Thread r gets rank r.

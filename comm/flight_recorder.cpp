@@ -1,7 +1,10 @@
 #include "trireme/comm/flight_recorder.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <nlohmann/json.hpp>
+#include <type_traits>
 
 #include "trireme/comm/operation_text.h"
 
@@ -19,35 +22,113 @@ std::string_view name_of(OpState state) {
   return "unknown state";
 }
 
+namespace {
+
+// What is stored of a record, in words: readers may look while it is written.
+struct Stored {
+  std::uint64_t sequence;
+  std::int64_t count;
+  std::int64_t start;
+  std::int32_t peer;
+  OpKind kind;
+  DType dtype;
+  std::uint16_t name_bytes;
+  char name[96];
+};
+static_assert(sizeof(Stored) % 8 == 0 && std::is_trivially_copyable_v<Stored>);
+using Words = std::array<std::uint64_t, sizeof(Stored) / 8>;
+
+// A record's state and the time of its end, in one word.
+constexpr unsigned kEndBits = 62;
+std::uint64_t pack_end(OpState state, FlightRecorder::TimePoint time) {
+  const auto count = static_cast<std::uint64_t>(time.time_since_epoch().count());
+  return static_cast<std::uint64_t>(state) << kEndBits | (count & ((std::uint64_t{1} << kEndBits) - 1));
+}
+
+FlightRecorder::TimePoint time_at(std::int64_t count) {
+  return FlightRecorder::TimePoint(FlightRecorder::TimePoint::duration(count));
+}
+
+}  // namespace
+
+// `version` is 2 * ticket + 2 once the record is whole, and odd while it is written. Words are stored with release and
+// loaded with acquire, so whoever sees a new word also sees that the version has changed.
+struct FlightRecorder::Entry {
+  std::atomic<std::uint64_t> version{0};
+  std::atomic<std::uint64_t> end{0};
+  std::array<std::atomic<std::uint64_t>, sizeof(Stored) / 8> words{};
+};
+
+FlightRecorder::FlightRecorder() : ring_(std::make_unique<Entry[]>(kCapacity)) {}
+FlightRecorder::~FlightRecorder() = default;
+
 std::uint64_t FlightRecorder::started(const Operation& operation, TimePoint now) {
-  const std::uint64_t ticket = next_++;
-  OpRecord& record = ring_[ticket % kCapacity];
-  record.ticket = ticket;
-  record.sequence = operation.sequence;
-  record.kind = operation.kind;
-  record.dtype = dtype_of_operation(operation);
-  record.state = OpState::started;
-  record.peer = operation.peer;
-  record.count = count_of(operation);
-  record.name = operation.name;
-  record.start = now;
+  Stored stored{.sequence = operation.sequence,
+                .count = count_of(operation),
+                .start = now.time_since_epoch().count(),
+                .peer = operation.peer,
+                .kind = operation.kind,
+                .dtype = dtype_of_operation(operation),
+                .name_bytes = static_cast<std::uint16_t>(operation.name.view().size()),
+                .name = {}};
+  std::copy_n(operation.name.view().data(), stored.name_bytes, stored.name);
+  const auto words = std::bit_cast<Words>(stored);
+  const std::uint64_t ticket = next_.load(std::memory_order_relaxed);
+  Entry& entry = ring_[ticket % kCapacity];
+  entry.version.store(2 * ticket + 1, std::memory_order_relaxed);
+  entry.end.store(pack_end(OpState::started, {}), std::memory_order_release);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    entry.words[i].store(words[i], std::memory_order_release);
+  }
+  entry.version.store(2 * ticket + 2, std::memory_order_release);
+  next_.store(ticket + 1, std::memory_order_release);
   return ticket;
 }
 
 void FlightRecorder::end(std::uint64_t ticket, OpState state, TimePoint now) {
-  OpRecord& record = ring_[ticket % kCapacity];
-  if (record.ticket == ticket) {
-    record.state = state;
-    record.end = now;
+  Entry& entry = ring_[ticket % kCapacity];
+  if (entry.version.load(std::memory_order_acquire) == 2 * ticket + 2) {
+    entry.end.store(pack_end(state, now), std::memory_order_release);
   }
 }
 
-std::vector<OpRecord> FlightRecorder::records() const {
-  const std::uint64_t held = std::min<std::uint64_t>(next_, kCapacity);
+bool FlightRecorder::read(std::uint64_t ticket, OpRecord& record) const {
+  const Entry& entry = ring_[ticket % kCapacity];
+  if (entry.version.load(std::memory_order_acquire) != 2 * ticket + 2) {
+    return false;
+  }
+  const std::uint64_t end = entry.end.load(std::memory_order_acquire);
+  Words words;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    words[i] = entry.words[i].load(std::memory_order_acquire);
+  }
+  if (entry.version.load(std::memory_order_relaxed) != 2 * ticket + 2) {
+    return false;
+  }
+  const auto stored = std::bit_cast<Stored>(words);
+  record.ticket = ticket;
+  record.sequence = stored.sequence;
+  record.kind = stored.kind;
+  record.dtype = stored.dtype;
+  record.state = static_cast<OpState>(end >> kEndBits);
+  record.peer = stored.peer;
+  record.count = stored.count;
+  record.name = OpName(std::string_view(stored.name, stored.name_bytes));
+  record.start = time_at(stored.start);
+  record.end = time_at(static_cast<std::int64_t>(end & ((std::uint64_t{1} << kEndBits) - 1)));
+  return true;
+}
+
+std::vector<OpRecord> FlightRecorder::records(std::size_t most) const {
+  const std::uint64_t next = next_.load(std::memory_order_acquire);
+  const std::uint64_t held = std::min<std::uint64_t>({next, kCapacity, most});
   std::vector<OpRecord> out;
   out.reserve(held);
-  for (std::uint64_t ticket = next_ - held; ticket < next_; ++ticket) {
-    out.push_back(ring_[ticket % kCapacity]);
+  for (std::uint64_t ticket = next - held; ticket < next; ++ticket) {
+    OpRecord record;
+    if (read(ticket, record)) {
+      out.push_back(std::move(record));
+    }
   }
   return out;
 }
@@ -58,21 +139,25 @@ double milliseconds(std::chrono::steady_clock::duration time) {
   return std::chrono::duration<double, std::milli>(time).count();
 }
 
-std::string title(const OpRecord& record) {
+}  // namespace
+
+std::string title_of(const OpRecord& record) {
   const std::string name = describe(record.kind, record.sequence, record.name.view());
   return record.kind == OpKind::barrier ? name : fmt::format("{} {} x {}", name, name_of(record.dtype), record.count);
 }
 
-}  // namespace
+std::string line_of(const OpRecord& record, FlightRecorder::TimePoint now) {
+  std::string line =
+      fmt::format("{} {} {:.3f} ms ago", title_of(record), name_of(record.state), milliseconds(now - record.start));
+  return record.state == OpState::started
+             ? line
+             : line + fmt::format(", took {:.3f} ms", milliseconds(record.end - record.start));
+}
 
 std::string FlightRecorder::text(TimePoint now) const {
   std::string out;
   for (const OpRecord& record : records()) {
-    out += fmt::format("{} {} {:.3f} ms ago", title(record), name_of(record.state), milliseconds(now - record.start));
-    if (record.state != OpState::started) {
-      out += fmt::format(", took {:.3f} ms", milliseconds(record.end - record.start));
-    }
-    out += "\n";
+    out += line_of(record, now) + "\n";
   }
   return out;
 }
@@ -91,113 +176,6 @@ std::string FlightRecorder::json(int rank, TimePoint now) const {
   }
   const nlohmann::json dump = {{"rank", rank}, {"records", std::move(list)}};
   return dump.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-namespace {
-
-// The collective `sequence` in each history; null where it is not held.
-std::vector<const OpRecord*> collective(const std::vector<RankHistory>& histories, std::uint64_t sequence) {
-  std::vector<const OpRecord*> out;
-  for (const RankHistory& history : histories) {
-    const auto found = std::find_if(history.records.begin(), history.records.end(), [&](const OpRecord& record) {
-      return !is_message(record.kind) && record.sequence == sequence;
-    });
-    out.push_back(found == history.records.end() ? nullptr : &*found);
-  }
-  return out;
-}
-
-const OpRecord* last_collective(const RankHistory& history) {
-  const auto found = std::find_if(history.records.rbegin(), history.records.rend(),
-                                  [](const OpRecord& record) { return !is_message(record.kind); });
-  return found == history.records.rend() ? nullptr : &*found;
-}
-
-bool same(const OpRecord& a, const OpRecord& b) {
-  return a.kind == b.kind && a.dtype == b.dtype && a.count == b.count && a.name.view() == b.name.view();
-}
-
-// Sequences that every rank can still know: a ring that has wrapped says nothing about what it has forgotten.
-std::pair<std::uint64_t, std::uint64_t> common_range(const std::vector<RankHistory>& histories) {
-  std::uint64_t first = 0;
-  std::uint64_t end = 0;
-  for (const RankHistory& history : histories) {
-    const auto begin = std::find_if(history.records.begin(), history.records.end(),
-                                    [](const OpRecord& record) { return !is_message(record.kind); });
-    if (begin != history.records.end()) {
-      first = std::max(first, begin->sequence);
-      end = std::max(end, last_collective(history)->sequence + 1);
-    }
-  }
-  return {first, end};
-}
-
-std::string where(const RankHistory& history) {
-  const OpRecord* last = last_collective(history);
-  return last == nullptr ? fmt::format("rank {} has started nothing", history.rank)
-                         : fmt::format("rank {} has not started it; its last is {} ({})", history.rank, title(*last),
-                                       name_of(last->state));
-}
-
-// Ranks that brought something else than most did.
-std::optional<Divergence> different(const std::vector<RankHistory>& histories,
-                                    const std::vector<const OpRecord*>& ops) {
-  const OpRecord* usual = nullptr;
-  std::ptrdiff_t most = 0;
-  for (const OpRecord* candidate : ops) {
-    const auto votes = candidate == nullptr ? 0 : std::count_if(ops.begin(), ops.end(), [&](const OpRecord* other) {
-      return other != nullptr && same(*candidate, *other);
-    });
-    if (votes > most) {
-      most = votes;
-      usual = candidate;
-    }
-  }
-  Divergence out{.sequence = usual->sequence, .ranks = {}, .text = title(*usual)};
-  for (std::size_t i = 0; i < ops.size(); ++i) {
-    if (ops[i] == nullptr) {
-      out.ranks.push_back(histories[i].rank);
-      out.text += (out.ranks.size() == 1 ? ": " : "; ") + where(histories[i]);
-    } else if (!same(*ops[i], *usual)) {
-      out.ranks.push_back(histories[i].rank);
-      out.text +=
-          fmt::format("{}rank {} has {} there", out.ranks.size() == 1 ? ": " : "; ", histories[i].rank, title(*ops[i]));
-    }
-  }
-  return out.ranks.empty() ? std::nullopt : std::optional(out);
-}
-
-std::optional<Divergence> unfinished(const std::vector<RankHistory>& histories,
-                                     const std::vector<const OpRecord*>& ops) {
-  Divergence out{.sequence = ops[0]->sequence, .ranks = {}, .text = {}};
-  bool some_completed = false;
-  for (std::size_t i = 0; i < ops.size(); ++i) {
-    some_completed |= ops[i]->state == OpState::completed;
-    if (ops[i]->state != OpState::completed) {
-      out.ranks.push_back(histories[i].rank);
-    }
-  }
-  if (out.ranks.empty() || !some_completed) {
-    return std::nullopt;
-  }
-  out.text = fmt::format("{}: {} started it and did not complete it", title(*ops[0]), describe_ranks(out.ranks));
-  return out;
-}
-
-}  // namespace
-
-std::optional<Divergence> first_divergence(const std::vector<RankHistory>& histories) {
-  const auto [first, end] = common_range(histories);
-  for (std::uint64_t sequence = first; sequence < end; ++sequence) {
-    const std::vector<const OpRecord*> ops = collective(histories, sequence);
-    if (auto found = different(histories, ops)) {
-      return found;
-    }
-    if (auto found = unfinished(histories, ops)) {
-      return found;
-    }
-  }
-  return std::nullopt;
 }
 
 }  // namespace trireme::comm

@@ -1,11 +1,14 @@
 // The flight recorder: the last operations of a communicator, always on. When something stalls, the recorders of all
-// ranks are compared and the first difference says who is where.
+// ranks are compared (divergence.h) and the first difference says who is where.
 //
-// A ring of fixed size: recording allocates nothing. Used by the communicator's thread only.
+// A ring of fixed size: recording allocates nothing and takes no lock. One thread records (an operation's end may be
+// reported by another one); any thread reads, and skips a record that is being written at that moment.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,7 +38,8 @@ class FlightRecorder {
   using TimePoint = std::chrono::steady_clock::time_point;
   static constexpr std::size_t kCapacity = 512;
 
-  FlightRecorder() : ring_(kCapacity) {}
+  FlightRecorder();
+  ~FlightRecorder();
 
   // Returns the ticket with which the operation's end is reported.
   std::uint64_t started(const Operation& operation, TimePoint now);
@@ -43,33 +47,25 @@ class FlightRecorder {
   void completed(std::uint64_t ticket, TimePoint now) { end(ticket, OpState::completed, now); }
   void failed(std::uint64_t ticket, TimePoint now) { end(ticket, OpState::failed, now); }
 
-  // The records still held, oldest first.
-  std::vector<OpRecord> records() const;
+  // The newest records still held, at most `most`, oldest first.
+  std::vector<OpRecord> records(std::size_t most = kCapacity) const;
   // One line an operation, oldest first; ages are relative to `now`.
   std::string text(TimePoint now) const;
   // {"rank":0,"records":[{"sequence":..,"kind":"..","name":"..","dtype":"..","count":..,"state":"..","age_ms":..},..]}
   std::string json(int rank, TimePoint now) const;
 
  private:
+  struct Entry;
   void end(std::uint64_t ticket, OpState state, TimePoint now);
+  bool read(std::uint64_t ticket, OpRecord& record) const;
 
-  std::vector<OpRecord> ring_;
-  std::uint64_t next_ = 0;
+  std::unique_ptr<Entry[]> ring_;
+  std::atomic<std::uint64_t> next_{0};
 };
 
-struct RankHistory {
-  int rank = 0;
-  std::vector<OpRecord> records;  // oldest first
-};
-
-struct Divergence {
-  std::uint64_t sequence = 0;
-  std::vector<int> ranks;  // the minority: missing, or with another operation
-  std::string text;  // "all_reduce #456 "bucket 4" f32 x 1024: rank 3 has not started it; its last is barrier #455"
-};
-
-// The first collective in which the ranks differ: another operation, dtype, count or name, one that some have not
-// started, or one that some have not completed. Nothing if the histories agree. Pure; sends and receives are left out.
-std::optional<Divergence> first_divergence(const std::vector<RankHistory>& histories);
+// "all_reduce #4 "bucket 2" f32 x 1024".
+std::string title_of(const OpRecord& record);
+// "all_reduce #4 "bucket 2" f32 x 1024 completed 10.000 ms ago, took 3.000 ms".
+std::string line_of(const OpRecord& record, FlightRecorder::TimePoint now);
 
 }  // namespace trireme::comm

@@ -1,5 +1,8 @@
 #include "trireme/comm/operation_text.h"
 
+#include "trireme/core/base/activity.h"
+#include "trireme/core/base/host.h"
+
 namespace trireme::comm {
 
 std::string_view name_of(OpKind kind) {
@@ -99,7 +102,9 @@ std::uint64_t traffic_of(const Operation& operation, int rank, int size) {
 }
 
 CommError comm_error(const Operation& operation, int rank, std::vector<int> ranks, std::string cause) {
-  std::string message = fmt::format("{} on rank {}: {}", describe(operation), rank, cause);
+  const std::int64_t step = activity_record()->look(std::chrono::steady_clock::now()).step;
+  const std::string when = step < 0 ? "" : fmt::format(", step {}", step);
+  std::string message = fmt::format("{} on rank {} ({}{}): {}", describe(operation), rank, host_name(), when, cause);
   return CommError(message, {std::string(name_of(operation.kind)), operation.sequence,
                              std::string(operation.name.view()), std::move(ranks), std::move(cause)});
 }

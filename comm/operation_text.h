@@ -23,7 +23,7 @@ inline bool is_message(OpKind kind) { return kind == OpKind::send || kind == OpK
 // Bytes that `rank` sends to or reads from other ranks: the volume of the direct algorithm of each operation.
 std::uint64_t traffic_of(const Operation& operation, int rank, int size);
 
-// "OPERATION on rank R: CAUSE".
+// "OPERATION on rank R (HOST, step S): CAUSE"; the step is that of the calling thread, left out before the first.
 CommError comm_error(const Operation& operation, int rank, std::vector<int> ranks, std::string cause);
 
 }  // namespace trireme::comm

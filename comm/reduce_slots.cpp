@@ -10,7 +10,7 @@ namespace {
 // Elements reduced at a time: sums in progress stay in the nearest cache.
 constexpr std::int64_t kBlock = 1024;
 
-// A value on its way to slot 0: still a source, or a sum in scratch memory.
+// A value on its way to the result: still a source, or a sum in scratch memory.
 struct Slot {
   const std::byte* data;
   std::byte* scratch;  // null until the slot is the target of an addition
@@ -96,7 +96,8 @@ void reduce_half_block(const SlotReduction& r, Scratch& scratch, std::int64_t be
     std::byte* target = scratch.block(static_cast<std::size_t>(add.target));
     combine(DType::f32, r.op, target, scratch.block(static_cast<std::size_t>(add.source)), target, nullptr, count);
   }
-  const auto* sum = reinterpret_cast<const float*>(scratch.block(0));
+  const std::size_t result = r.plan.empty() ? 0 : static_cast<std::size_t>(r.plan.back().target);
+  const auto* sum = reinterpret_cast<const float*>(scratch.block(result));
   for (std::byte* output : r.outputs) {
     T* to = reinterpret_cast<T*>(output) + begin;
     for (std::int64_t k = 0; k < count; ++k) {
@@ -123,8 +124,9 @@ void reduce_slots(const SlotReduction& r, std::int64_t count) {
     return;
   }
   if (is_plain_pair(r)) {
-    combine(r.dtype, r.op, r.sources[0], r.sources[1], r.outputs[0], r.outputs.size() > 1 ? r.outputs[1] : nullptr,
-            count);
+    const auto left = static_cast<std::size_t>(r.plan[0].target);
+    combine(r.dtype, r.op, r.sources[left], r.sources[1 - left], r.outputs[0],
+            r.outputs.size() > 1 ? r.outputs[1] : nullptr, count);
     return;
   }
   thread_local Scratch scratch;

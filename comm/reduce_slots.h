@@ -11,7 +11,7 @@ namespace trireme::comm {
 struct SlotReduction {
   DType dtype = DType::f32;
   ReduceOp op = ReduceOp::sum;
-  std::span<const Addition> plan;             // over the sources; its result is that of slot 0
+  std::span<const Addition> plan;             // over the sources; its result is that of the last addition's target
   std::span<const std::byte* const> sources;  // [slot]: the first element to reduce
   std::span<std::byte* const> outputs;        // each gets the result; one may be a source
 };

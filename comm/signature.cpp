@@ -36,21 +36,34 @@ std::string_view checked_name(DType dtype) { return dtype <= DType::boolean ? na
 
 }  // namespace
 
-std::string describe(const Signature& signature, std::uint64_t sequence, std::string_view name) {
-  std::string text = describe(signature.kind, sequence, name);
-  if (signature.kind == OpKind::barrier) {
-    return text;
+void append_description(fmt::memory_buffer& text, const Signature& signature, std::uint64_t sequence,
+                        std::string_view name) {
+  const auto add = [&]<class... Args>(fmt::format_string<Args...> format, Args&&... args) {
+    fmt::format_to(std::back_inserter(text), format, std::forward<Args>(args)...);
+  };
+  add("{} #{}", name_of(signature.kind), sequence);
+  if (!name.empty()) {
+    add(" \"{}\"", name);
   }
-  text += fmt::format(" {} x {}", checked_name(signature.dtype), signature.count);
+  if (signature.kind == OpKind::barrier) {
+    return;
+  }
+  add(" {} x {}", checked_name(signature.dtype), signature.count);
   if (signature.kind == OpKind::broadcast) {
-    text += fmt::format(" (root {})", signature.peer);
+    add(" (root {})", signature.peer);
   } else if (signature.kind == OpKind::all_reduce || signature.kind == OpKind::reduce_scatter) {
     const bool fast = signature.order == ReduceOrder::fast;
-    text += fmt::format(" ({}{})", name_of_reduction(signature.op), fast ? ", fast order" : "");
+    add(" ({}{})", name_of_reduction(signature.op), fast ? ", fast order" : "");
   } else if (signature.layout != 0) {
-    text += fmt::format(" (layout {:016x})", signature.layout);
+    const std::string_view op = signature.op == ReduceOp::sum ? "" : name_of_reduction(signature.op);
+    add(" ({}{}layout {:016x})", op, op.empty() ? "" : ", ", signature.layout);
   }
-  return text;
+}
+
+std::string describe(const Signature& signature, std::uint64_t sequence, std::string_view name) {
+  fmt::memory_buffer text;
+  append_description(text, signature, sequence, name);
+  return fmt::to_string(text);
 }
 
 std::string disagreement(int rank_a, const std::string& a, int rank_b, const std::string& b) {

@@ -2,6 +2,8 @@
 // operation.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <string>
 
 #include "trireme/comm/communicator.h"
@@ -25,6 +27,9 @@ Signature signature_of(const Operation& operation);
 
 // "all_reduce #3 "grads" f32 x 10 (sum)". Safe for a signature read from a peer's memory, whatever it holds.
 std::string describe(const Signature& signature, std::uint64_t sequence, std::string_view name);
+// As above, appended to `text`: without an allocation while it fits in the buffer itself.
+void append_description(fmt::memory_buffer& text, const Signature& signature, std::uint64_t sequence,
+                        std::string_view name);
 
 // "the ranks disagree: rank 0 is in A, rank 2 in B; every rank must start the same operations in the same order".
 std::string disagreement(int rank_a, const std::string& a, int rank_b, const std::string& b);

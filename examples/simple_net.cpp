@@ -9,7 +9,7 @@
 using namespace trireme;
 
 static void train(const std::string& folder) {
-  auto world = comm::from_environment();  // trireme run, or a lone process
+  auto world = comm::from_environment();  // trireme run, mpirun, srun, or a lone process
   auto model = nn::Sequential(nn::Linear(784, 128), nn::ReLU(), nn::Linear(128, 10));
   auto adamw = optim::AdamW({.lr = 1e-3});
 

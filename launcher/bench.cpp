@@ -5,7 +5,9 @@
 #include <CLI/CLI.hpp>
 
 #include "trireme/core/base/error.h"
+#include "trireme/core/base/host.h"
 #include "trireme/core/base/instruction_set.h"
+#include "trireme/launcher/bench_collectives.h"
 #include "trireme/launcher/machine.h"
 
 namespace trireme::launcher {
@@ -43,17 +45,20 @@ void bench_machine(const std::string& folder) {
   line("write 4 KiB and fsync", fsync_seconds(folder) * 1e3, "ms");
 }
 
-}  // namespace
-
-int run_bench(const std::vector<std::string>& arguments) {
+int run_machine_bench(const std::vector<std::string>& arguments) {
   std::string what;
   std::string folder = ".";
   CLI::App app(kHelp, "trireme bench");
-  app.add_option("WHAT", what, "machine (all_reduce and others: not built yet)")->required();
+  app.add_option("WHAT", what,
+                 "machine, or a collective: all_reduce, reduce_scatter, all_gather, all_to_all, "
+                 "broadcast, barrier")
+      ->required();
   app.add_option("--dir", folder, "Where the disk is measured, as a rule the folder of the checkpoints")
       ->type_name("DIR")
       ->capture_default_str();
-  app.footer("Example:\n  trireme bench machine --dir /scratch/checkpoints");
+  app.footer(
+      "Examples:\n  trireme bench machine --dir /scratch/checkpoints\n  trireme bench all_reduce --ranks 2\n"
+      "`trireme bench all_reduce --help` lists the options of the collectives.");
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
   try {
     app.parse(reversed);
@@ -63,9 +68,15 @@ int run_bench(const std::vector<std::string>& arguments) {
   } catch (const CLI::ParseError& error) {
     fail_usage("trireme bench: {}; see `trireme bench --help`", error.what());
   }
-  require_usage(what == "machine", "trireme bench {}: not built yet; `trireme bench machine` is", what);
   bench_machine(folder);
   return 0;
+}
+
+}  // namespace
+
+int run_bench(const std::vector<std::string>& arguments) {
+  const bool of_machine = arguments.empty() || arguments.front() == "machine" || arguments.front().starts_with("-");
+  return of_machine ? run_machine_bench(arguments) : bench_collectives(arguments);
 }
 
 }  // namespace trireme::launcher

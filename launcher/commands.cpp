@@ -25,7 +25,7 @@ struct Command {
 
 constexpr std::array<Command, 7> kCommands = {{
     {"run", "start a program on N ranks, restart it after failures, leave nothing behind", run_job},
-    {"bench", "measure this machine: arithmetic, memory, waiting, disk", run_bench},
+    {"bench", "measure this machine, or a collective between ranks", run_bench},
     {"doctor", "what this machine and this build can do, and what to change", run_doctor},
     {"ckpt", "list, verify and prune checkpoints", run_ckpt},
     {"plan", "memory and traffic of a job before it starts", nullptr,

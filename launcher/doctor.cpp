@@ -3,20 +3,31 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <set>
 
+#include "trireme/comm/environment.h"
 #include "trireme/core/base/error.h"
+#include "trireme/core/base/host.h"
 #include "trireme/core/base/instruction_set.h"
-#include "trireme/launcher/machine.h"
+#include "trireme/launcher/rank_comparison.h"
 
 namespace trireme::launcher {
 namespace {
 
-constexpr std::int64_t kGiB = std::int64_t{1} << 30;
+struct DoctorOptions {
+  std::string folder = ".";
+  std::string interface;
+  std::string backend = "auto";
+};
 
-std::string count_text(std::int64_t limit) { return limit < 0 ? "unlimited" : std::to_string(limit); }
+const char* yes_or_no(bool yes) { return yes ? "yes" : "no"; }
+std::string limit_text(std::int64_t limit) { return limit < 0 ? "unlimited" : std::to_string(limit); }
+std::string byte_limit_text(std::int64_t limit) { return limit < 0 ? "unlimited" : bytes_text(limit); }
+std::string or_none(const std::string& text) { return text.empty() ? "none" : text; }
 
-void print_facts(const MachineFacts& facts) {
+void print_machine(const MachineFacts& facts) {
   fmt::print("trireme {} on {}\n", TRIREME_VERSION, host_name());
   fmt::print("\nProcessor\n  {}\n  cores: {} usable by this process, {} online\n", facts.processor, facts.cores_usable,
              facts.cores_online);
@@ -24,87 +35,43 @@ void print_facts(const MachineFacts& facts) {
   fmt::print("  in use by the kernels: {}\n", kernel_instruction_set());
   fmt::print("\nMemory\n  physical {}, available {}, cgroup limit {}\n", bytes_text(facts.memory_bytes),
              bytes_text(facts.memory_available_bytes), bytes_text(facts.cgroup_limit_bytes));
-  fmt::print("  /dev/shm {}, free {}\n", bytes_text(facts.shm_bytes), bytes_text(facts.shm_free_bytes));
-  fmt::print("  locked memory limit {}\n",
-             facts.locked_memory_limit < 0 ? "unlimited" : bytes_text(facts.locked_memory_limit));
-  fmt::print("\nLimits\n  open files {}\n  a free loopback port: {}\n", count_text(facts.open_files_limit),
-             facts.loopback_port ? "yes" : "no");
-  fmt::print("\nThis build\n  communication: local (ranks as threads), shm (one host)\n");
-  fmt::print("  not built yet: MPI, Gloo, CUDA, NCCL\n");
+  fmt::print("  shared memory files (memfd): {}, /dev/shm {}, free {}\n", yes_or_no(facts.memory_files),
+             bytes_text(facts.shm_bytes), bytes_text(facts.shm_free_bytes));
+  fmt::print("\nLimits\n  open files {}, processes and threads {}\n  locked memory {}, addresses {}\n",
+             limit_text(facts.open_files_limit), limit_text(facts.processes_limit),
+             byte_limit_text(facts.locked_memory_limit), byte_limit_text(facts.address_space_limit));
 }
 
-}  // namespace
-
-std::string bytes_text(std::int64_t bytes) {
-  if (bytes < 0) {
-    return "none";
+void print_communication(const MachineFacts& facts) {
+  fmt::print("\nNetwork\n  loopback: a port can be had {}, and reached {}\n", yes_or_no(facts.loopback_port),
+             yes_or_no(facts.loopback_reached));
+  fmt::print("  interfaces: {}\n", fmt::join(facts.interfaces, ", "));
+  fmt::print("  other hosts reach this one by {} (--interface chooses)\n", or_none(facts.outward_address));
+  fmt::print("\nBackends\n  local (ranks as threads), shm (one host): yes\n  gloo: {}\n",
+             facts.gloo ? "built" : "not built (Debian: libgloo-dev, then build again)");
+  fmt::print("  mpi: {}, libmpi.so.40 {}, mpirun {}\n", facts.mpi.built ? "built" : "not built",
+             facts.mpi.library ? "can be loaded" : "is not there", or_none(facts.mpi.mpirun));
+  fmt::print("  GPU: NVIDIA driver {}, {} device(s), libcuda.so.1 {}; CUDA and NCCL are not built yet\n",
+             or_none(facts.gpu.driver), facts.gpu.device_nodes,
+             facts.gpu.cuda_library ? "can be loaded" : "is not there");
+  fmt::print("\nDisk ({})\n  free {}", facts.disk.folder, bytes_text(facts.disk.free_bytes));
+  if (facts.disk.error.empty()) {
+    fmt::print(", writes {:.0f} MB/s with fsync, 4 KiB with fsync in {:.2f} ms",
+               facts.disk.write_bytes_per_second / 1e6, facts.disk.fsync_seconds * 1e3);
   }
-  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1024 && unit + 1 < std::size(kUnits)) {
-    value /= 1024;
-    ++unit;
-  }
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
+  fmt::print("\n");
 }
 
-std::vector<Advice> advise(const MachineFacts& facts) {
-  std::vector<Advice> advice;
-  const auto has = [&](const char* name) {
-    return std::find(facts.instruction_sets.begin(), facts.instruction_sets.end(), name) !=
-           facts.instruction_sets.end();
-  };
-  if (!facts.loopback_port) {
-    advice.push_back(
-        {true, "no port of the loopback interface can be had: ranks cannot find each other; `ip link set lo up`"});
+void print_ranks(const std::vector<RankFacts>& ranks, std::string_view backend) {
+  fmt::print("\nRanks ({}, backend {})\n", ranks.size(), backend);
+  for (const RankFacts& one : ranks) {
+    fmt::print("  rank {} on {}: build {}, {}, {} cores, clock {:+.6f} s (within {:.6f})\n", one.rank, one.host,
+               one.build, one.instruction_set, one.cores_usable, one.clock_ahead_seconds, one.clock_error_seconds);
   }
-  if (facts.shm_bytes < 0) {
-    advice.push_back(
-        {true, "/dev/shm is missing or read-only: ranks of this host cannot share memory; mount a tmpfs there"});
-  } else if (facts.shm_free_bytes < kGiB) {
-    advice.push_back(
-        {false, fmt::format("/dev/shm has only {} free, and a full one kills ranks with SIGBUS; enlarge it "
-                            "(`mount -o remount,size=8G /dev/shm`, `docker run --shm-size=8g`)",
-                            bytes_text(facts.shm_free_bytes))});
-  }
-  if (!has("avx2")) {
-    advice.push_back({false, "the processor has no AVX2: everything runs, several times slower"});
-  }
-  if (facts.cores_usable < facts.cores_online) {
-    advice.push_back(
-        {false, fmt::format("this process may use {} of {} cores (affinity); ask the batch system for more, "
-                            "or start that many ranks",
-                            facts.cores_usable, facts.cores_online)});
-  }
-  constexpr std::int64_t kFewFiles = 1024;
-  if (facts.open_files_limit >= 0 && facts.open_files_limit < kFewFiles) {
-    advice.push_back({false, fmt::format("only {} open files are allowed; a rank needs about 8 in the launcher: "
-                                         "`ulimit -n 4096` for many ranks",
-                                         facts.open_files_limit)});
-  }
-  if (facts.cgroup_limit_bytes >= 0 && facts.cgroup_limit_bytes < 2 * kGiB) {
-    advice.push_back(
-        {false, fmt::format("the cgroup allows {} of memory; beyond it the kernel kills ranks with SIGKILL",
-                            bytes_text(facts.cgroup_limit_bytes))});
-  }
-  return advice;
 }
 
-int run_doctor(const std::vector<std::string>& arguments) {
-  if (!arguments.empty() && (arguments.front() == "--help" || arguments.front() == "-h")) {
-    fmt::print(
-        "Usage: trireme doctor\n\nShows which instruction sets run, cores, memory, limits and what this build can do, "
-        "and "
-        "says what to change.\nExit code: 0 training works here, 1 it cannot.\n");
-    return 0;
-  }
-  if (!arguments.empty()) {
-    fail_usage("trireme doctor: '{}' given; it takes no arguments", arguments.front());
-  }
-  const MachineFacts facts = look_at_machine();
-  print_facts(facts);
-  const std::vector<Advice> advice = advise(facts);
+// Prints; returns the exit code.
+int print_advice(const Advices& advice) {
   fmt::print("\nAdvice\n");
   for (const Advice& one : advice) {
     fmt::print("  {}: {}\n", one.blocking ? "must change" : "may change", one.text);
@@ -113,6 +80,87 @@ int run_doctor(const std::vector<std::string>& arguments) {
     fmt::print("  nothing to change\n");
   }
   return std::any_of(advice.begin(), advice.end(), [](const Advice& one) { return one.blocking; }) ? 1 : 0;
+}
+
+// What the other hosts say of themselves: each host's first rank speaks for it.
+void add_other_hosts(const std::vector<RankFacts>& ranks, Advices& advice) {
+  std::set<std::string> heard = {ranks[0].host};
+  for (const RankFacts& one : ranks) {
+    if (heard.insert(one.host).second) {
+      for (const Advice& own : one.own) {
+        advice.push_back({own.blocking, fmt::format("on {}: {}", one.host, own.text)});
+      }
+    }
+  }
+}
+
+// Rank 0 tells; the others only give their facts.
+int examine_ranks(const MachineFacts& facts, const DoctorOptions& options, int rank) {
+  RankFacts own{.rank = rank,
+                .host = host_name(),
+                .build = build_of_this_program(),
+                .instruction_set = kernel_instruction_set(),
+                .cores_usable = facts.cores_usable,
+                .own = advise(facts)};
+  Advices advice = own.own;
+  try {
+    const comm::World world = comm::from_environment(
+        {.backend = options.backend, .timeout = std::chrono::seconds(30), .interface = options.interface});
+    const std::vector<RankFacts> ranks = exchange_facts(*world.communicator(), own);
+    if (rank != 0) {
+      return 0;
+    }
+    print_ranks(ranks, world->backend());
+    add_other_hosts(ranks, advice);
+    const Advices compared = compare_ranks(ranks);
+    advice.insert(advice.end(), compared.begin(), compared.end());
+  } catch (const Error& error) {
+    if (rank != 0) {
+      throw;
+    }
+    advice.push_back({true, fmt::format("the ranks cannot work together: {}", error.what())});
+  }
+  return print_advice(advice);
+}
+
+bool parse(const std::vector<std::string>& arguments, DoctorOptions& options) {
+  CLI::App app("Shows what this machine and this build can do, and says what to change.", "trireme doctor");
+  app.add_option("--dir", options.folder, "Where checkpoints would go: its space and speed are looked at")
+      ->type_name("DIR")
+      ->capture_default_str();
+  app.add_option("--interface", options.interface, "The network interface that other hosts would reach");
+  app.add_option("--backend", options.backend, "Over which the ranks of a job are compared")->capture_default_str();
+  app.footer(
+      "Examples:\n  trireme doctor --dir /scratch/checkpoints\n"
+      "  srun -N 2 trireme doctor              the ranks of a launcher are compared too: builds, clocks, instructions\n"
+      "  trireme run --nproc-per-node 2 -- trireme doctor\n"
+      "Exit code: 0 training works here, 1 something must change.");
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app.help());
+    return false;
+  } catch (const CLI::ParseError& error) {
+    fail_usage("trireme doctor: {}; see `trireme doctor --help`", error.what());
+  }
+  return true;
+}
+
+}  // namespace
+
+int run_doctor(const std::vector<std::string>& arguments) {
+  DoctorOptions options;
+  if (!parse(arguments, options)) {
+    return 0;
+  }
+  const comm::LaunchedRank launched = comm::launched_rank();
+  const MachineFacts facts = look_at_machine(options.folder, options.interface);
+  if (launched.rank == 0) {
+    print_machine(facts);
+    print_communication(facts);
+  }
+  return launched.size > 1 ? examine_ranks(facts, options, launched.rank) : print_advice(advise(facts));
 }
 
 }  // namespace trireme::launcher

@@ -7,7 +7,6 @@ namespace trireme::launcher {
 
 // Cores that this process may use (its affinity mask), at least 1.
 int usable_cores();
-std::string host_name();
 // A TCP port of the loopback interface that nobody uses at this moment. The launcher does not keep it: rank 0 of
 // whatever program is started listens there. Raises Error.
 int free_loopback_port();

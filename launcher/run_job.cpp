@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "trireme/core/base/host.h"
 #include "trireme/launcher/attempt.h"
 #include "trireme/launcher/failure_report.h"
 #include "trireme/launcher/machine.h"

@@ -16,7 +16,6 @@ std::span<const LaterOption> later_options() {
       {.name = "--consistency", .needs = "it belongs to --strategy parameter_server"},
       {.name = "--staleness", .needs = "it belongs to --strategy parameter_server"},
       {.name = "--replicas", .needs = "it belongs to --strategy parameter_server"},
-      {.name = "--interface", .needs = "no backend uses a network"},
       {.name = "--tensorboard", .needs = "--metrics FILE writes the same numbers as JSON lines"},
       {.name = "--trace", .needs = "no trace writer"},
       {.name = "--export-onnx", .needs = "--export FILE writes safetensors"},

@@ -2,10 +2,11 @@
 #include <unistd.h>
 
 #include <cctype>
-#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
+#include "trireme/comm/environment.h"
+#include "trireme/comm/environment/interfaces.h"
 #include "trireme/core/base/error.h"
 #include "trireme/training/program_options.h"
 
@@ -32,17 +33,11 @@ void check_writable_file(const char* option, const std::string& file) {
 void check_built(const ProgramOptions& options) {
   require_usage(options.strategy == "mirrored", "--strategy {}: not built in this version; use --strategy mirrored",
                 options.strategy);
-  require_usage(options.backend == "auto" || options.backend == "local" || options.backend == "shm",
-                "--backend {}: not built in this version; use auto, shm or local", options.backend);
+  require_usage(options.backend != "nccl", "--backend nccl: not built in this version; use --backend auto");
   require_usage(options.device != "cuda",
                 "--device cuda: this version is built without CUDA and cannot use a GPU; use --device cpu");
   require_usage(options.precision == "f32", "--precision {}: not built in this version; use --precision f32",
                 options.precision);
-}
-
-int launched_world_size() {
-  const char* text = std::getenv("WORLD_SIZE");
-  return text == nullptr ? 1 : std::atoi(text);
 }
 
 }  // namespace
@@ -53,11 +48,15 @@ void check_options(const ProgramOptions& options) {
                 "--ranks {} given without --backend local: ranks as threads need that backend; for processes use "
                 "trireme run --nproc-per-node {}",
                 options.ranks, options.ranks);
+  const auto [rank, launched] = comm::launched_rank();
+  if (!options.interface.empty()) {
+    comm::address_of_interface(options.interface, rank == 0);
+  }
   require_usage(
-      options.backend != "local" || launched_world_size() == 1,
-      "--backend local: ranks are threads of one process, but a launcher started {} processes; use --backend shm, "
+      options.backend != "local" || launched == 1,
+      "--backend local: ranks are threads of one process, but a launcher started {} processes; use --backend auto, "
       "or start the program alone",
-      launched_world_size());
+      launched);
   constexpr std::int64_t kMostThreads = 1024;
   require_usage(options.threads <= kMostThreads, "--threads {}: at most {} expected; as many as the machine has cores",
                 options.threads, kMostThreads);

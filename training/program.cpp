@@ -1,33 +1,29 @@
 #include "trireme/training/program.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <new>
 
 #include "trireme/cluster/worker_status.h"
 #include "trireme/comm/environment.h"
+#include "trireme/core/base/host.h"
 #include "trireme/core/base/parallel.h"
+#include "trireme/training/status_signal.h"
 
 namespace trireme::training {
 namespace {
 
-int number_from_environment(const char* name, int otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::atoi(text);
-}
-
-bool launched() { return number_from_environment("WORLD_SIZE", 1) > 1; }
-int launched_rank() { return launched() ? number_from_environment("RANK", 0) : -1; }
-
-std::string host_name() {
-  char name[256] = {};
-  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown host";
+// -1: a lone process, or one whose environment is broken, which is then what the message is about.
+int launched_rank() noexcept {
+  try {
+    const auto [rank, size] = comm::launched_rank();
+    return size > 1 ? rank : -1;
+  } catch (const std::exception&) {
+    return -1;
+  }
 }
 
 int complain(std::string_view message, ErrorKind kind, bool because_of_peer, cluster::WorkerStatus& status) {
@@ -42,15 +38,18 @@ int complain(std::string_view message, ErrorKind kind, bool because_of_peer, clu
 
 int run_ranks(const ProgramOptions& options, const std::function<int(Session&)>& body,
               const cluster::WorkerStatus& status) {
+  StatusSignal questions;
   const comm::EnvironmentOptions environment{
       .backend = options.backend,
-      .timeout = std::chrono::milliseconds(static_cast<std::int64_t>(std::max(1.0, options.timeout_seconds * 1e3)))};
+      .timeout = std::chrono::milliseconds(static_cast<std::int64_t>(std::max(1.0, options.timeout_seconds * 1e3))),
+      .interface = options.interface};
   std::atomic<int> code{kExitDone};
   const auto run_rank = [&](comm::World world) {
     check_batch_split(options, world.size(), world.default_lanes());
     set_num_threads(static_cast<int>(options.threads));
+    const auto listed = questions.list(world.communicator());
     // Threads share the process's one line to the launcher; rank 0 speaks.
-    Session session(world, options, world.rank() == 0 || launched() ? status : cluster::WorkerStatus(-1));
+    Session session(world, options, world.rank() == 0 || launched_rank() >= 0 ? status : cluster::WorkerStatus(-1));
     const int mine = body(session);
     if (world.rank() == 0) {
       code = mine;

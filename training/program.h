@@ -58,6 +58,7 @@ class Session {
 // Parses, starts the ranks that the options and the environment name (processes that a launcher started, or threads
 // with
 // --backend local), and runs `body` on each. Returns the exit code: rank 0's body's, or after an error 1 or 2 (usage).
+// SIGUSR2 makes a running program tell on stderr what its ranks do (status_signal.h).
 // An error is one line on stderr: "error: [rank 1 on HOST:] message"; a usage error, which all ranks meet, only on rank
 // 0. Never raises, never aborts.
 int run_program(int argc, const char* const* argv, OptionParser& parser, ProgramOptions& options,

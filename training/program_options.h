@@ -20,6 +20,7 @@ struct ProgramOptions {
   std::int64_t lanes = 0;  // 0: as many as the largest world that the start allows
   std::int64_t accumulate = 1;
   double timeout_seconds = 60;  // deadline of every collective
+  std::string interface = {};   // of the network, for hosts that have several
   std::string device = "auto";
   std::string precision = "f32";
   std::int64_t threads = 1;  // of each rank

@@ -20,6 +20,8 @@ static_assert(std::atomic<std::int64_t>::is_always_lock_free);
 
 std::mutex mutex;
 int users = 0;
+bool installed = false;
+bool staying = false;
 std::array<struct sigaction, kSignals.size()> before;
 
 std::int64_t now() noexcept {
@@ -46,6 +48,11 @@ StopSignals::StopSignals() {
     return;
   }
   first_signal = 0;
+  staying = false;
+  if (installed) {  // they stayed after an earlier run
+    return;
+  }
+  installed = true;
   struct sigaction action {};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;  // waits and writes in progress go on; the run ends at the step's end
@@ -57,15 +64,21 @@ StopSignals::StopSignals() {
 
 StopSignals::~StopSignals() {
   const std::lock_guard lock(mutex);
-  if (--users > 0) {
+  if (--users > 0 || staying) {
     return;
   }
+  installed = false;
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
     sigaction(kSignals[i], &before[i], nullptr);
   }
 }
 
 int StopSignals::received() noexcept { return first_signal.load(std::memory_order_relaxed); }
+
+void StopSignals::stay() noexcept {
+  const std::lock_guard lock(mutex);
+  staying = true;
+}
 
 const char* signal_name(int number) noexcept {
   switch (number) {

@@ -17,6 +17,9 @@ class StopSignals {
 
   // The first signal that arrived since the outermost StopSignals was made, 0 if none. Any thread.
   static int received() noexcept;
+  // The ranks have agreed to stop because one of them was signalled: from here on the handlers stay when the outermost
+  // StopSignals goes. The signal reaches each rank at its own moment, and must not kill one that is already leaving.
+  static void stay() noexcept;
 };
 
 // "SIGTERM", "SIGINT", "SIGUSR1"; "a signal" for others.

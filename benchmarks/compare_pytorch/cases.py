@@ -143,7 +143,7 @@ def all_reduce(c):
     """Two ranks, f32, against Gloo through torch.distributed."""
     sizes = [1 << 10, 1 << 20, 64 << 20]
     rival = [c.python, "-B", HERE / "peers" / "all_reduce.py", "--bytes", *map(str, sizes)]
-    own = [c.bin / "bench_all_reduce", "--json", "--bytes", *map(str, sizes)]
+    own = [c.bin / "bench_all_reduce", "--json", "--sizes", ",".join(map(str, sizes))]
     times = {"ours": {s: [] for s in sizes}, "theirs": {s: [] for s in sizes}}
     for pair in range(c.pairs):
         for who in ("ours", "theirs") if pair % 2 == 0 else ("theirs", "ours"):

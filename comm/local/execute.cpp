@@ -85,7 +85,7 @@ Array reduce_as(const std::vector<const Operation*>& by_rank) {
       const auto target = static_cast<std::size_t>(add.target);
       slots[target] = combine_wrapping<W>(first.op, slots[target], slots[static_cast<std::size_t>(add.source)]);
     }
-    result.data<T>()[i] = static_cast<T>(static_cast<W>(slots[0]));
+    result.data<T>()[i] = static_cast<T>(slots[static_cast<std::size_t>(first.layout->result_slot())]);
   }
   return result;
 }

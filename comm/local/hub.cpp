@@ -1,16 +1,18 @@
 #include "trireme/comm/local/hub.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "trireme/comm/local/execute.h"
 #include "trireme/comm/operation_text.h"
+#include "trireme/comm/rank_report.h"
 #include "trireme/comm/signature.h"
 
 namespace trireme::comm {
 
 std::shared_ptr<LocalHub::Meeting> LocalHub::start(Operation operation, int rank) {
   const std::lock_guard lock(mutex_);
-  if (failure_) {
+  if (is_broken_for(operation)) {
     throw comm_error(operation, rank, failure_->ranks, failure_->cause);
   }
   return is_message(operation.kind) ? start_message(std::move(operation), rank)
@@ -24,21 +26,22 @@ std::shared_ptr<LocalHub::Meeting> LocalHub::start_collective(Operation operatio
     slot = std::make_shared<Meeting>(static_cast<std::size_t>(size_));
   }
   const std::shared_ptr<Meeting> meeting = slot;
+  next_[static_cast<std::size_t>(rank)] = sequence + 1;
   meeting->operations[static_cast<std::size_t>(rank)] = std::move(operation);
   if (++meeting->arrived == static_cast<std::size_t>(size_)) {
     collectives_.erase(sequence);
-    carry_out(*meeting);
+    carry_out(*meeting, sequence);
   }
   return meeting;
 }
 
-void LocalHub::carry_out(Meeting& meeting) {
+void LocalHub::carry_out(Meeting& meeting, std::uint64_t sequence) {
   std::vector<const Operation*> by_rank;
   for (const std::optional<Operation>& operation : meeting.operations) {
     by_rank.push_back(&*operation);
   }
   if (auto mismatch = mismatch_of(by_rank)) {
-    fail(std::move(mismatch->cause), std::move(mismatch->ranks));
+    fail(std::move(mismatch->cause), std::move(mismatch->ranks), sequence);
     return;
   }
   execute(by_rank);
@@ -74,7 +77,7 @@ void LocalHub::carry_out_message(Meeting& meeting) {
   if (from.input.count() != to.output.count() || from.input.dtype() != to.output.dtype()) {
     fail(disagreement(to.peer, describe(signature_of(from), from.sequence, from.name.view()), from.peer,
                       describe(signature_of(to), to.sequence, to.name.view())),
-         {to.peer, from.peer});
+         {to.peer, from.peer}, 0);
     return;
   }
   if (from.input.count() > 0) {
@@ -85,14 +88,20 @@ void LocalHub::carry_out_message(Meeting& meeting) {
   changed_.notify_all();
 }
 
-void LocalHub::fail(std::string cause, std::vector<int> ranks) {
+bool LocalHub::is_broken_for(const Operation& operation) const {
+  return failure_ && (is_message(operation.kind) || operation.sequence >= failure_->from);
+}
+
+// The first cause stays.
+void LocalHub::fail(std::string cause, std::vector<int> ranks, std::uint64_t from) {
   if (!failure_) {
-    failure_ = Failure{std::move(cause), std::move(ranks)};
+    failure_ = Failure{std::move(cause), std::move(ranks), from};
   }
+  failure_->from = std::min(failure_->from, from);
   changed_.notify_all();
 }
 
-std::vector<int> LocalHub::missing(const Meeting& meeting, const Operation& operation) const {
+std::vector<int> LocalHub::absent(const Meeting& meeting, const Operation& operation) const {
   if (is_message(operation.kind)) {
     return {operation.peer};
   }
@@ -106,9 +115,10 @@ std::vector<int> LocalHub::missing(const Meeting& meeting, const Operation& oper
 }
 
 void LocalHub::check_left(const Meeting& meeting, const Operation& operation) {
-  for (const int rank : missing(meeting, operation)) {
+  for (const int rank : absent(meeting, operation)) {
     if (left_[static_cast<std::size_t>(rank)]) {
-      fail(fmt::format("rank {} has left the communicator before it started {}", rank, describe(operation)), {rank});
+      fail(fmt::format("rank {} has left the communicator before it started {}", rank, describe(operation)), {rank},
+           is_message(operation.kind) ? 0 : operation.sequence);
     }
   }
 }
@@ -117,10 +127,10 @@ bool LocalHub::finished(const Meeting& meeting, const Operation& operation, int 
   if (meeting.done) {
     return true;
   }
-  if (!failure_) {
+  if (!is_broken_for(operation)) {
     check_left(meeting, operation);
   }
-  if (failure_) {
+  if (is_broken_for(operation)) {
     throw comm_error(operation, rank, failure_->ranks, failure_->cause);
   }
   return false;
@@ -131,28 +141,62 @@ bool LocalHub::poll(const Meeting& meeting, const Operation& operation, int rank
   return finished(meeting, operation, rank);
 }
 
-void LocalHub::wait(const Meeting& meeting, const Operation& operation, int rank) {
+bool LocalHub::wait(const Meeting& meeting, const Operation& operation, int rank, TimePoint until) {
   std::unique_lock lock(mutex_);
-  const auto deadline = operation.start + operation.timeout;
   while (!finished(meeting, operation, rank)) {
-    if (changed_.wait_until(lock, deadline) == std::cv_status::timeout && !meeting.done && !failure_) {
-      const std::vector<int> ranks = missing(meeting, operation);
-      fail(fmt::format("the deadline of {} ms passed; {} did not arrive", operation.timeout.count(),
-                       describe_ranks(ranks)),
-           ranks);
+    if (changed_.wait_until(lock, until) == std::cv_status::timeout) {
+      return finished(meeting, operation, rank);
     }
+  }
+  return true;
+}
+
+std::vector<int> LocalHub::missing(const Meeting& meeting, const Operation& operation) {
+  const std::lock_guard lock(mutex_);
+  return absent(meeting, operation);
+}
+
+void LocalHub::give_up(const Meeting& meeting, const Operation& operation, std::string cause, std::vector<int> ranks) {
+  const std::lock_guard lock(mutex_);
+  if (!meeting.done) {
+    fail(std::move(cause), std::move(ranks), is_message(operation.kind) ? 0 : operation.sequence);
   }
 }
 
 void LocalHub::abort(const std::string& reason, int rank) {
   const std::lock_guard lock(mutex_);
-  fail(fmt::format("rank {} aborted the communicator: {}", rank, reason), {rank});
+  const auto r = static_cast<std::size_t>(rank);
+  const auto waits_for = std::find_if(collectives_.begin(), collectives_.end(),
+                                      [&](const auto& entry) { return entry.second->operations[r].has_value(); });
+  fail(fmt::format("rank {} aborted the communicator: {}", rank, reason), {rank},
+       waits_for == collectives_.end() ? next_[r] : waits_for->first);
+}
+
+void LocalHub::join(const Communicator& rank) {
+  const std::lock_guard lock(mutex_);
+  ranks_[static_cast<std::size_t>(rank.rank())] = &rank;
 }
 
 void LocalHub::leave(int rank) {
   const std::lock_guard lock(mutex_);
   left_[static_cast<std::size_t>(rank)] = true;
+  ranks_[static_cast<std::size_t>(rank)] = nullptr;
   changed_.notify_all();
+}
+
+std::vector<RankReport> LocalHub::reports() {
+  const std::lock_guard lock(mutex_);
+  std::vector<RankReport> reports;
+  for (int rank = 0; rank < size_; ++rank) {
+    const auto r = static_cast<std::size_t>(rank);
+    if (ranks_[r] != nullptr) {
+      reports.push_back(ranks_[r]->own_report(FlightRecorder::kCapacity));
+      reports.back().pid = -1;  // the same for all
+    } else {
+      reports.push_back({.rank = rank, .presence = left_[r] ? Presence::left : Presence::silent});
+    }
+  }
+  return reports;
 }
 
 std::shared_ptr<LocalHub> LocalHub::child(std::uint64_t index, int colour, int size) {

@@ -10,7 +10,9 @@ namespace trireme::comm {
 
 class LocalCommunicator final : public Communicator {
  public:
-  LocalCommunicator(std::shared_ptr<LocalHub> hub, int rank) : Communicator(rank, hub->size()), hub_(std::move(hub)) {}
+  LocalCommunicator(std::shared_ptr<LocalHub> hub, int rank) : Communicator(rank, hub->size()), hub_(std::move(hub)) {
+    hub_->join(*this);
+  }
   ~LocalCommunicator() override { hub_->leave(rank()); }
 
   std::string_view backend() const override { return "local"; }
@@ -18,6 +20,7 @@ class LocalCommunicator final : public Communicator {
   void abort(std::string_view reason) override { hub_->abort(std::string(reason), rank()); }
   Array allocate(const Shape& shape, DType dtype) override { return Array::empty(shape, dtype); }
   std::uint64_t bytes_moved() const override { return bytes_moved_; }
+  std::vector<RankReport> look_at_ranks() override;
 
  protected:
   std::shared_ptr<WorkState> start(Operation&& operation) override;

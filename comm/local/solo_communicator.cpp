@@ -24,7 +24,7 @@ void carry_out(const Operation& operation) {
       sources.push_back(part.array.bytes_data());
     }
     std::byte* const to = output.bytes_data();
-    reduce_slots({output.dtype(), ReduceOp::sum, operation.layout->plan, sources, {&to, 1}}, output.count());
+    reduce_slots({output.dtype(), operation.op, operation.layout->plan, sources, {&to, 1}}, output.count());
   } else if (output.count() > 0 && operation.input.bytes_data() != output.bytes_data()) {
     std::memmove(output.bytes_data(), operation.input.bytes_data(), output.bytes());
   }

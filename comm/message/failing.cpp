@@ -45,12 +45,12 @@ void MessageCommunicator::on_letter(int peer, std::span<const std::byte> bytes) 
       return on_message(peer, *letter);
     case LetterKind::received:
       return on_received(peer, number);
+    case LetterKind::introduction:
+      peers_[static_cast<std::size_t>(peer)].host = std::string(letter->text);
+      peers_[static_cast<std::size_t>(peer)].pid = static_cast<int>(number);
+      return;
     case LetterKind::answer:
-      for (Question* question : questions_) {
-        if (question->number == number) {
-          question->answer = std::string(letter->text);
-        }
-      }
+      on_answer(peer, *letter);
       break;
     case LetterKind::query:
       break;
@@ -138,11 +138,9 @@ Letter MessageCommunicator::abort_letter(std::uint64_t completed) const {
                 std::as_bytes(ranks.first(std::min<std::size_t>(ranks.size(), 64))));
 }
 
-void MessageCommunicator::fail_overdue(const Operation& operation, const std::vector<int>& missing) {
-  fail(missing.empty() ? fmt::format("the deadline of {} ms passed", operation.timeout.count())
-                       : fmt::format("the deadline of {} ms passed; {} did not arrive", operation.timeout.count(),
-                                     describe_ranks(missing)),
-       missing, true);
+void MessageCommunicator::fail_overdue(const Operation& operation, const std::vector<int>& missing,
+                                       const std::string& why) {
+  fail(fmt::format("the deadline of {} ms passed; {}", operation.timeout.count(), why), missing, true);
 }
 
 void MessageCommunicator::raise(const Operation& operation) const {

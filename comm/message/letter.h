@@ -12,14 +12,15 @@
 namespace trireme::comm::message {
 
 enum class LetterKind : std::uint8_t {
-  abort,     // the communicator is broken: number = collectives that the sender completed before, text = the cause,
-             // body = the ranks to blame
-  leave,     // no more operations: number = collectives that this rank has completed
-  farewell,  // the answer to leave: everything that came before it has been received
-  message,   // a send: tag, dtype, number = its identity, count, text = its name, body = its bytes if they fit
-  received,  // the answer to a message, when its bytes are there: number = its identity
-  query,     // number = its identity, text = the question
-  answer,    // number = the query's, text
+  abort,         // the communicator is broken: number = collectives that the sender completed before, text = the cause,
+                 // body = the ranks to blame
+  leave,         // no more operations: number = collectives that this rank has completed
+  farewell,      // the answer to leave: everything that came before it has been received
+  message,       // a send: tag, dtype, number = its identity, count, text = its name, body = its bytes if they fit
+  received,      // the answer to a message, when its bytes are there: number = its identity
+  introduction,  // the first of all: number = the process, text = its host
+  query,         // what are you doing? number = the question's identity
+  answer,        // number = the query's, body = a report (rank_report.h)
 };
 
 struct LetterHead {

@@ -22,6 +22,7 @@ MessageCommunicator::MessageCommunicator(std::unique_ptr<Link> link, std::chrono
     openings_.expect(sequence);
   }
   link_->open(*this);
+  introduce();
 }
 
 MessageCommunicator::~MessageCommunicator() {
@@ -63,39 +64,6 @@ std::shared_ptr<Communicator> MessageCommunicator::split(int colour, int key) {
   }
   auto link = link_->split(members, generation, std::chrono::steady_clock::now() + default_timeout());
   return std::make_shared<MessageCommunicator>(std::move(link), default_timeout());
-}
-
-void MessageCommunicator::set_answer(std::function<std::string(int, std::string_view)> answer) {
-  const Lock lock(mutex_);
-  answer_ = std::move(answer);
-}
-
-std::optional<std::string> MessageCommunicator::ask(int peer, std::string_view question,
-                                                    std::chrono::milliseconds timeout) {
-  require(peer >= 0 && peer < size() && peer != rank(), "ask: rank {} given on rank {}, another below {} expected",
-          peer, rank(), size());
-  Lock lock(mutex_);
-  Question asked{question_numbers_++, std::nullopt};
-  questions_.push_back(&asked);
-  post(peer, Letter({.kind = LetterKind::query, .number = asked.number}, question));
-  changed_.wait_for(lock, timeout, [&] {
-    const Peer& there = peers_[static_cast<std::size_t>(peer)];
-    return asked.answer || there.left || there.lost;
-  });
-  std::erase(questions_, &asked);
-  return asked.answer;
-}
-
-// The answer may take its time; meanwhile operations go on.
-void MessageCommunicator::answer(int peer, const LetterView& query) {
-  std::function<std::string(int, std::string_view)> answer;
-  {
-    const Lock lock(mutex_);
-    answer = answer_;
-  }
-  const std::string text = answer ? answer(peer, query.text) : std::string();
-  const Lock lock(mutex_);
-  post(peer, Letter({.kind = LetterKind::answer, .number = query.head.number}, text));
 }
 
 }  // namespace trireme::comm::message

@@ -13,7 +13,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,11 +24,13 @@
 #include "trireme/comm/message/large.h"
 #include "trireme/comm/message/letter.h"
 #include "trireme/comm/message/opening.h"
+#include "trireme/comm/rank_report.h"
 
 namespace trireme::comm::message {
 
 inline constexpr auto kNoticed = std::chrono::milliseconds(500);
 inline constexpr auto kFarewell = std::chrono::seconds(1);
+inline constexpr auto kPatience = std::chrono::milliseconds(500);  // with ranks that do not say what they do
 
 class Collective;
 class Post;
@@ -45,13 +46,8 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   void abort(std::string_view reason) override;
   Array allocate(const Shape& shape, DType dtype) override { return Array::empty(shape, dtype); }
   std::uint64_t bytes_moved() const override { return bytes_moved_; }
-
-  // What this rank answers when a peer asks it something, on a thread of the link, whatever its own threads do: it must
-  // be quick, as no other letter is read meanwhile, and must not use the communicator. At most kMaxLetterText bytes of
-  // it arrive. Without a function the answer is an empty text.
-  void set_answer(std::function<std::string(int peer, std::string_view question)> answer);
-  // Blocks until the peer has answered; nothing if it does not within `timeout`. Any thread. Works after a failure too.
-  std::optional<std::string> ask(int peer, std::string_view question, std::chrono::milliseconds timeout);
+  // Asks all peers, whose links answer whatever their own threads do; kPatience for those that do not.
+  std::vector<RankReport> look_at_ranks() override;
 
  protected:
   std::shared_ptr<WorkState> start(Operation&& operation) override;
@@ -70,10 +66,12 @@ class MessageCommunicator final : public Communicator, private LetterReader {
     std::optional<std::uint64_t> left;  // the collectives that it had completed
     bool has_all = false;               // that this rank sent before it left
     std::optional<std::string> lost;    // why
+    std::string host;                   // as it introduced itself
+    int pid = -1;
   };
   struct Question {
     std::int64_t number;
-    std::optional<std::string> answer;
+    std::vector<std::optional<RankReport>> answers;  // [peer]
   };
   // A message that was announced and that nobody has asked for yet.
   struct Arrived {
@@ -116,6 +114,7 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   std::optional<LinkError> wait_for_transfers(Post& post);
   void settle_posts();
   bool is_awaited(const Post& post, int peer) const;
+  void speak_of(Post& post, Lock& lock);
   void wait(Post& post);
   bool poll(Post& post);
 
@@ -127,11 +126,17 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   void fail(std::string cause, std::vector<int> ranks, bool tell);
   void fail_after(std::uint64_t completed, Failure failure, bool tell);
   Letter abort_letter(std::uint64_t completed) const;
-  void fail_overdue(const Operation& operation, const std::vector<int>& missing);
+  void fail_overdue(const Operation& operation, const std::vector<int>& missing, const std::string& why);
   [[noreturn]] void raise(const Operation& operation) const;
   void post(int peer, const Letter& letter);
   void leave(Lock& lock);
+
+  // Reports (reports.cpp).
+  void introduce();
   void answer(int peer, const LetterView& query);
+  void on_answer(int peer, const LetterView& letter);
+  bool has_answers(const Question& question) const;
+  RankReport report_without_answer(int peer) const;
 
   const std::unique_ptr<Link> link_;
   mutable std::mutex mutex_;
@@ -168,7 +173,6 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   std::vector<std::shared_ptr<Post>> fetches_;  // receives whose bytes are on their way, in order
   std::thread fetcher_;
 
-  std::function<std::string(int, std::string_view)> answer_;
   std::vector<Question*> questions_;
   std::int64_t question_numbers_ = 0;
   std::uint64_t splits_ = 0;

@@ -211,14 +211,37 @@ void MessageCommunicator::settle_posts() {
   std::erase_if(posts_, [](const std::shared_ptr<Post>& state) { return state->done.load(); });
 }
 
+// Asking the peer what it does takes a while, without the lock.
+void MessageCommunicator::speak_of(Post& state, Lock& lock) {
+  const Operation& operation = state.operation;
+  const TimePoint now = std::chrono::steady_clock::now();
+  if (state.done || failure_) {
+    return;
+  }
+  if (now >= operation.start + operation.timeout) {
+    lock.unlock();
+    const std::string why = explain_stall(operation, {operation.peer});
+    lock.lock();
+    if (!state.done) {
+      fail_overdue(operation, {operation.peer}, why);
+    }
+  } else if (stall_is_due(operation, now)) {
+    lock.unlock();
+    warn_of_stall(operation, {operation.peer});
+    lock.lock();
+  }
+}
+
 void MessageCommunicator::wait(Post& state) {
+  const PhaseScope waiting(Phase::waiting);
   const TimePoint begin = std::chrono::steady_clock::now();
   Lock lock(mutex_);
+  const Operation& operation = state.operation;
   while (!state.done && !failure_) {
-    if (changed_.wait_until(lock, state.operation.start + state.operation.timeout) == std::cv_status::timeout &&
-        !state.done) {
-      fail_overdue(state.operation, {state.operation.peer});
-    }
+    changed_.wait_until(
+        lock, operation.start + std::min<std::chrono::nanoseconds>(operation.timeout,
+                                                                   stalls().next(operation.record, operation.timeout)));
+    speak_of(state, lock);
   }
   settle();
   if (!state.done) {
@@ -229,10 +252,8 @@ void MessageCommunicator::wait(Post& state) {
 
 bool MessageCommunicator::poll(Post& state) {
   if (!state.done.load(std::memory_order_acquire)) {
-    const Lock lock(mutex_);
-    if (!state.done && std::chrono::steady_clock::now() >= state.operation.start + state.operation.timeout) {
-      fail_overdue(state.operation, {state.operation.peer});
-    }
+    Lock lock(mutex_);
+    speak_of(state, lock);
     if (failure_ && !state.done) {
       settle();
       raise(state.operation);

@@ -192,7 +192,9 @@ void MessageCommunicator::look() {
     throw Stopped{};
   }
   Collective& state = in_flight(completed_);
-  const bool overdue = overdue_ || std::chrono::steady_clock::now() >= state.deadline();
+  const TimePoint now = std::chrono::steady_clock::now();
+  const bool overdue = overdue_ || now >= state.deadline();
+  const bool stalled = !overdue && stall_is_due(state.operation, now);
   std::vector<int> lost;
   for (int peer = 0; peer < size(); ++peer) {
     if (peers_[static_cast<std::size_t>(peer)].lost) {
@@ -206,10 +208,15 @@ void MessageCommunicator::look() {
     }
     transfers_.check(peer);
   }
-  if (overdue) {
+  if (overdue || stalled) {
     const std::vector<int> missing = met_ ? transfers_.missing() : openings_.missing(state.operation.sequence);
+    if (stalled) {
+      warn_of_stall(state.operation, missing);
+      return;
+    }
+    const std::string why = explain_stall(state.operation, missing);
     lock.lock();
-    fail_overdue(state.operation, missing);
+    fail_overdue(state.operation, missing, why);
     throw Stopped{};
   }
 }
@@ -276,6 +283,7 @@ void MessageCommunicator::settle() {
 }
 
 void MessageCommunicator::wait(Collective& state) {
+  const PhaseScope waiting(Phase::waiting);
   const TimePoint begin = std::chrono::steady_clock::now();
   Lock lock(mutex_);
   TimePoint until = state.deadline();

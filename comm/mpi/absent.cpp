@@ -21,4 +21,6 @@ std::unique_ptr<Link> connect_mpi_link(const MpiOptions&) { fail_absent(); }
 
 bool has_mpi() { return false; }
 
+bool can_load_mpi() { return false; }
+
 }  // namespace trireme::comm

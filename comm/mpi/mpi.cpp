@@ -1,6 +1,7 @@
 #include "trireme/comm/mpi/mpi.h"
 
 #include "trireme/comm/message/message_communicator.h"
+#include "trireme/comm/mpi/library-inl.h"
 #include "trireme/comm/mpi/mpi_link.h"
 
 namespace trireme::comm {
@@ -10,5 +11,14 @@ std::shared_ptr<Communicator> connect_mpi(const MpiOptions& options) {
 }
 
 bool has_mpi() { return true; }
+
+bool can_load_mpi() {
+  try {
+    load_mpi("");
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
 
 }  // namespace trireme::comm

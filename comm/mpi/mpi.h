@@ -29,5 +29,7 @@ std::shared_ptr<Communicator> connect_mpi(const MpiOptions& options = {});
 
 // Whether this build has it. libmpi may still be missing where the program runs.
 bool has_mpi();
+// Whether it has it, and libmpi can be loaded, which it then is.
+bool can_load_mpi();
 
 }  // namespace trireme::comm

@@ -18,11 +18,15 @@ namespace trireme::comm::shm {
 namespace {
 
 // The first bytes of every segment: proves that /proc/PID/fd/N is what the store's entry meant.
-struct Header {
+struct Proof {
   std::uint64_t magic;
   std::uint64_t nonce;
   std::int32_t rank;
   std::int32_t size;
+};
+struct Header {
+  Proof proof;
+  ActivityRecord activity;
 };
 constexpr std::uint64_t kMagic = 0x31656d6572697274u;
 
@@ -63,7 +67,7 @@ void Fabric::publish(Store& store) const {
   std::random_device random;
   const std::uint64_t nonce = std::uint64_t{random()} << 32 | random();
   const std::size_t header = segment_->allocate(sizeof(Header));
-  *reinterpret_cast<Header*>(segment_->base() + header) = {kMagic, nonce, rank_, size()};
+  new (segment_->base() + header) Header{.proof = {kMagic, nonce, rank_, size()}, .activity = {}};
   const std::size_t control = segment_->allocate(sizeof(Control));
   new (segment_->base() + control) Control;
   store.set(key_of(rank_), fmt::format("{} {} {} {}", getpid(), segment_->fd(), control, nonce));
@@ -92,15 +96,17 @@ void Fabric::open_peer(int rank, const std::string& entry) {
   require(fd >= 0,
           "shared memory: cannot open the segment of rank {} at {}{}; all ranks must run as one user on one host", rank,
           path, errno_text(errno));
-  Header header{};
-  const bool genuine = pread(fd, &header, sizeof header, 0) == sizeof header && header.magic == kMagic &&
-                       header.nonce == nonce && header.rank == rank && header.size == size();
+  Proof proof{};
+  const bool genuine = pread(fd, &proof, sizeof proof, 0) == sizeof proof && proof.magic == kMagic &&
+                       proof.nonce == nonce && proof.rank == rank && proof.size == size();
   if (genuine) {
     peer.base = range_->map(rank, fd);
   }
   close(fd);
   require(genuine, "shared memory: {} is not the segment of rank {}; has its process ended?", path, rank);
 }
+
+ActivityRecord& Fabric::activity(int rank) const { return reinterpret_cast<Header*>(base(rank))->activity; }
 
 bool Fabric::is_dead(int rank) const {
   pollfd process{peers_[static_cast<std::size_t>(rank)].pidfd, POLLIN, 0};

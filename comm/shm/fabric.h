@@ -9,6 +9,7 @@
 
 #include "trireme/comm/shm/segment.h"
 #include "trireme/comm/store/store.h"
+#include "trireme/core/base/activity.h"
 
 namespace trireme::comm::shm {
 
@@ -30,6 +31,8 @@ class Fabric {
   bool is_dead(int rank) const;
   // Offset of the first block that the rank allocated: the world's control block.
   std::size_t first_block(int rank) const { return peers_[static_cast<std::size_t>(rank)].first_block; }
+  // What the rank is doing, in its segment.
+  ActivityRecord& activity(int rank) const;
   // True if the ranks have a core each, so that waiting by spinning takes nothing from a rank that works.
   bool has_core_for_each() const { return has_core_for_each_; }
 

@@ -281,7 +281,7 @@ bool ShmCommunicator::complete_next() {
   last_completion_ = std::chrono::steady_clock::now();
   recorder().completed(state.operation.record, last_completion_);
   ring_[completed_ % ring_.size()].reset();
-  ++completed_;
+  given_up_from_.store(++completed_, std::memory_order_relaxed);
   own_soon(&own().slots[published_ % kWindow]);
   return true;
 }

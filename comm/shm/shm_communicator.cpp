@@ -14,6 +14,7 @@ namespace trireme::comm::shm {
 std::shared_ptr<ShmCommunicator> ShmCommunicator::connect(int rank, int size, Store& store,
                                                           std::chrono::milliseconds timeout) {
   auto fabric = std::make_shared<Fabric>(rank, size, store, timeout);
+  keep_activity_in({fabric, &fabric->activity(rank)});
   std::vector<int> members(static_cast<std::size_t>(size));
   std::iota(members.begin(), members.end(), 0);
   std::vector<std::size_t> controls;
@@ -58,6 +59,9 @@ ShmCommunicator::~ShmCommunicator() {
   Condition expected = Condition::running;
   own().condition.compare_exchange_strong(expected, Condition::left);
   ring_parked();
+  if (is_world() && activity_record().get() == &fabric_->activity(fabric_->rank())) {
+    keep_activity_in(std::make_shared<ActivityRecord>());  // else the thread would keep the memory mapped
+  }
 }
 
 Array ShmCommunicator::allocate(const Shape& shape, DType dtype) { return allocate_array(segment_, shape, dtype); }
@@ -69,6 +73,11 @@ std::uint64_t ShmCommunicator::offset_of(const Array& array) const {
   return segment_->contains(array.bytes_data(), array.bytes())
              ? static_cast<std::uint64_t>(array.bytes_data() - segment_->base())
              : kNowhere;
+}
+
+bool ShmCommunicator::is_world() const {
+  const std::byte* first = fabric_->base(fabric_->rank()) + fabric_->first_block(fabric_->rank());
+  return reinterpret_cast<const std::byte*>(&own()) == first;
 }
 
 std::string ShmCommunicator::name_of_rank(int rank) const {

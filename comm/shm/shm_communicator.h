@@ -6,6 +6,7 @@
 // for one. Waiting spins for some microseconds and then sleeps; the death of a peer is noticed within milliseconds.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,7 @@ class ShmCommunicator final : public Communicator {
   void abort(std::string_view reason) override;
   Array allocate(const Shape& shape, DType dtype) override;
   std::uint64_t bytes_moved() const override { return bytes_moved_; }
+  std::vector<RankReport> look_at_ranks() override;
 
  protected:
   std::shared_ptr<WorkState> start(Operation&& operation) override;
@@ -56,6 +58,7 @@ class ShmCommunicator final : public Communicator {
   Control& control(int rank) const { return *controls_[static_cast<std::size_t>(rank)]; }
   Control& own() const { return *controls_[static_cast<std::size_t>(rank())]; }
   std::byte* segment_of(int rank) const { return fabric_->base(members_[static_cast<std::size_t>(rank)]); }
+  bool is_world() const;
   std::uint64_t offset_of(const Array& array) const;  // kNowhere if peers cannot reach it
   std::string name_of_rank(int rank) const;           // "rank 3 (pid 812)"
 
@@ -93,7 +96,9 @@ class ShmCommunicator final : public Communicator {
   bool is_gone(int peer) const;
   void check_gone(const Operation& operation, int peer);
   std::vector<int> missing_ranks(const Operation& operation) const;
-  std::string last_seen(int rank) const;
+  const Operation& oldest_unfinished(const Operation& otherwise) const;
+  void check_deadline(const Operation& operation, TimePoint now);
+  RankReport look_at(int rank) const;
   void ring(int rank) const;
   void ring_parked() const;
   void fail(std::string cause, std::vector<int> ranks);
@@ -115,6 +120,7 @@ class ShmCommunicator final : public Communicator {
   std::uint64_t rounds_ = 0;           // of all staged operations before the present one
   std::vector<std::shared_ptr<ShmMessage>> messages_;
   std::uint64_t message_order_ = 0;
+  std::atomic<std::uint64_t> given_up_from_{0};  // completed_, for abort() on any thread
   std::optional<Failure> failure_;
   Places places_;
   unsigned idle_polls_ = 0;

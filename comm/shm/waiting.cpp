@@ -5,6 +5,7 @@
 
 #include "trireme/comm/flight_recorder.h"
 #include "trireme/comm/operation_text.h"
+#include "trireme/comm/rank_report.h"
 #include "trireme/comm/shm/futex.h"
 #include "trireme/comm/shm/shm_operation.h"
 
@@ -55,6 +56,7 @@ void ShmCommunicator::wait_until(const Operation& operation, Done done) {
     now = std::chrono::steady_clock::now();
   }
   Control& self = own();
+  const PhaseScope waiting(Phase::waiting);
   while (true) {
     const std::uint32_t bell = self.doorbell.load();
     self.parked.store(1);
@@ -110,19 +112,6 @@ std::vector<int> ShmCommunicator::missing_ranks(const Operation& operation) cons
   return absent.empty() ? unfinished : absent;
 }
 
-// "its last operation is barrier #4", from its slots.
-std::string ShmCommunicator::last_seen(int rank) const {
-  const Slot* last = nullptr;
-  for (const Slot& slot : control(rank).slots) {
-    if (slot.published.load() > (last == nullptr ? 0 : last->published.load())) {
-      last = &slot;
-    }
-  }
-  return last == nullptr ? fmt::format("rank {} has started nothing", rank)
-                         : fmt::format("the last operation of rank {} is {}", rank,
-                                       describe(last->signature, last->published.load() - 1, last->name.view()));
-}
-
 // Whether the peer has given up this collective, or any message. One that failed later has done its part here.
 bool ShmCommunicator::has_failed_before(int peer, std::uint64_t sequence) const {
   return control(peer).condition.load() == Condition::failed &&
@@ -141,15 +130,28 @@ void ShmCommunicator::check_failures(const Operation& operation, TimePoint now) 
       check_gone(operation, peer);
     }
   }
-  if (!failure_ && now - operation.start >= operation.timeout) {
-    const std::vector<int> missing = missing_ranks(operation);
-    std::string seen;
-    for (const int peer : missing) {
-      seen += "; " + last_seen(peer);
-    }
-    fail(fmt::format("the deadline of {} ms passed; {} did not arrive{}", operation.timeout.count(),
-                     describe_ranks(missing), seen),
+  if (!failure_) {
+    check_deadline(operation, now);
+  }
+}
+
+// Collectives complete in order, so the oldest unfinished one is what stalls.
+const Operation& ShmCommunicator::oldest_unfinished(const Operation& otherwise) const {
+  return is_message(otherwise.kind) || completed_ == started_ ? otherwise : ring_[completed_ % ring_.size()]->operation;
+}
+
+void ShmCommunicator::check_deadline(const Operation& operation, TimePoint now) {
+  const bool expired = now - operation.start >= operation.timeout;
+  if (!expired && !stall_is_due(operation, now)) {
+    return;
+  }
+  const Operation& stalled = oldest_unfinished(operation);
+  const std::vector<int> missing = missing_ranks(operation);
+  if (expired) {
+    fail(fmt::format("the deadline of {} ms passed; {}", operation.timeout.count(), explain_stall(stalled, missing)),
          missing);
+  } else {
+    warn_of_stall(stalled, missing);
   }
 }
 
@@ -168,9 +170,9 @@ void ShmCommunicator::check_gone(const Operation& operation, int peer) {
   if (control(peer).condition.load() == Condition::failed) {
     adopt_failure(peer);
   } else if (control(peer).condition.load() == Condition::left) {
-    fail(fmt::format("{} has left the communicator; {}", name_of_rank(peer), last_seen(peer)), {peer});
+    fail(fmt::format("{} has left the communicator; {}", name_of_rank(peer), last_known(look_at(peer))), {peer});
   } else {
-    fail(fmt::format("{} is dead; {}", name_of_rank(peer), last_seen(peer)), {peer});
+    fail(fmt::format("{} is dead; {}", name_of_rank(peer), last_known(look_at(peer))), {peer});
   }
 }
 
@@ -212,7 +214,7 @@ void ShmCommunicator::fail(std::string cause, std::vector<int> ranks) {
 }
 
 void ShmCommunicator::abort(std::string_view reason) {
-  show_failure(fmt::format("rank {} aborted the communicator: {}", rank(), reason), rank(), 0);
+  show_failure(fmt::format("rank {} aborted the communicator: {}", rank(), reason), rank(), given_up_from_.load());
 }
 
 void ShmCommunicator::raise(const Operation& operation) const {

@@ -96,17 +96,24 @@ int port_of(int socket) {
                                              : reinterpret_cast<const sockaddr_in&>(address).sin_port);
 }
 
-int connect_until(const std::string& host, int port, TimePoint deadline) {
+int connect_once(const std::string& host, int port, TimePoint deadline) {
   const Addresses addresses = resolve(host, port, 0);
-  while (true) {
-    int error = 0;
-    for (const addrinfo* address = addresses.get(); address != nullptr; address = address->ai_next) {
-      const int fd = try_connect(*address, deadline);
-      if (fd >= 0) {
-        return fd;
-      }
-      error = errno;
+  for (const addrinfo* address = addresses.get(); address != nullptr; address = address->ai_next) {
+    const int fd = try_connect(*address, deadline);
+    if (fd >= 0) {
+      return fd;
     }
+  }
+  return -1;
+}
+
+int connect_until(const std::string& host, int port, TimePoint deadline) {
+  while (true) {
+    const int fd = connect_once(host, port, deadline);
+    if (fd >= 0) {
+      return fd;
+    }
+    const int error = errno;
     require(std::chrono::steady_clock::now() < deadline,
             "store: cannot connect to {}:{} (MASTER_ADDR:MASTER_PORT){}; is rank 0 running, and the port open?", host,
             port, errno_text(error));

@@ -80,17 +80,21 @@ class TcpStore::Connection {
 };
 
 TcpStore::TcpStore(std::string host, int port, std::string token, std::chrono::milliseconds timeout)
+    : TcpStore(std::move(host), port, std::move(token), timeout, timeout) {}
+
+TcpStore::TcpStore(std::string host, int port, std::string token, std::chrono::milliseconds timeout,
+                   std::chrono::milliseconds patience)
     : host_(std::move(host)), port_(port), token_(std::move(token)), timeout_(timeout) {
   require(token_.size() <= wire::kMaxTokenBytes, "store: a job token of {} bytes given, at most {} expected",
           token_.size(), wire::kMaxTokenBytes);
-  connection();
+  connection(patience);
 }
 
 TcpStore::~TcpStore() = default;
 
-TcpStore::Connection& TcpStore::connection() {
+TcpStore::Connection& TcpStore::connection(std::chrono::milliseconds patience) {
   if (connection_ == nullptr) {
-    const auto deadline = std::chrono::steady_clock::now() + timeout_;
+    const auto deadline = std::chrono::steady_clock::now() + patience;
     auto fresh = std::make_unique<Connection>(host_, port_, deadline);
     fresh->send_all(wire::encode_hello(token_), deadline);
     const std::optional<wire::Reply> reply = fresh->receive(deadline);
@@ -107,7 +111,7 @@ std::optional<wire::Reply> TcpStore::exchange(const wire::Request& request, std:
   const std::lock_guard lock(mutex_);
   try {
     const auto deadline = std::chrono::steady_clock::now() + timeout;
-    Connection& open = connection();
+    Connection& open = connection(timeout_);
     open.send_all(wire::encode(request), deadline);
     std::optional<wire::Reply> reply = open.receive(deadline);
     if (!reply) {

@@ -37,6 +37,9 @@ class TcpStore final : public Store {
   // Connects, trying again until the server is up. Raises Error when `timeout` has passed, or at once when the server
   // refuses the token. `timeout` also bounds every later request's answer.
   TcpStore(std::string host, int port, std::string token, std::chrono::milliseconds timeout);
+  // As above, but the server must be up and answer within `patience`.
+  TcpStore(std::string host, int port, std::string token, std::chrono::milliseconds timeout,
+           std::chrono::milliseconds patience);
   ~TcpStore() override;
 
   void set(std::string_view key, std::string_view value) override;
@@ -49,7 +52,7 @@ class TcpStore final : public Store {
 
  private:
   class Connection;
-  Connection& connection();
+  Connection& connection(std::chrono::milliseconds patience);
   std::optional<wire::Reply> exchange(const wire::Request& request, std::chrono::milliseconds timeout);
   wire::Reply call(const wire::Request& request);
 

@@ -4,6 +4,7 @@
 
 #include "trireme/core/autograd/step_owner.h"
 #include "trireme/core/autograd/tape.h"
+#include "trireme/core/base/activity.h"
 
 namespace trireme {
 
@@ -127,6 +128,7 @@ void Tensor::backward(const Array& gradient) const {
 
 void Tensor::backward() const {
   require(count() == 1, "backward: {} given, a scalar expected; pass a gradient for other shapes", array());
+  enter_phase(Phase::backward);
   StepOwner* owner = step_context().owner;
   const double root = owner == nullptr ? 1.0 : owner->begin_backward(array(), weight(), weight_depends_on_data());
   backward(Array::full(shape(), root, dtype()));

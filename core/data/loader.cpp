@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "trireme/core/autograd/step_owner.h"
+#include "trireme/core/base/activity.h"
 #include "trireme/core/base/error.h"
 #include "trireme/core/base/physical_memory.h"
 #include "trireme/core/base/step_context.h"
@@ -40,6 +41,7 @@ struct Loader::State {
     context.leaf_items = count;
     context.last_leaf_of_rank = last;
     ++context.pass;
+    activity_record()->enter_step(step);
   }
 
   // Takes part in a step in which this rank has nothing.
@@ -64,6 +66,7 @@ struct Loader::State {
 
   // Goes on to the next leaf, if the loop's end does not come first.
   void advance() {
+    enter_phase(Phase::loading_data);
     if (running && next >= 0) {
       leaf = next;
     } else {
@@ -75,6 +78,7 @@ struct Loader::State {
       next = next_leaf(split, plan.leaves(), leaf);
       tell(leaf, split.items_of(leaf), next < 0);
     }
+    enter_phase(running ? Phase::forward : Phase::program);
   }
 
   // Finds the first step from `step` on in which this rank has a leaf; false if the loop's end comes first.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "trireme/core/base/activity.h"
 #include "trireme/core/base/physical_memory.h"
 #include "trireme/core/optim/clip.h"
 #include "trireme/core/optim/rows.h"
@@ -60,9 +61,13 @@ void Mirrored::prepare(nn::Module& model, optim::Optimizer& optimizer) {
   require(!trained.empty(), "mirrored: every parameter is frozen; there is nothing to train");
   std::vector<nn::NamedBuffer> observed = model_buffers_;
   std::erase_if(observed, [](const nn::NamedBuffer& buffer) { return buffer.observation == nullptr; });
+  const bool synchronized =
+      std::ranges::any_of(observed, [](const nn::NamedBuffer& buffer) { return buffer.observation->synchronized; });
+  batch_sums_ = std::make_unique<BatchSums>(communicator(), synchronized);
   scalars_ = std::make_unique<StepScalars>(communicator(), trained.size(), std::move(observed));
-  gradients_ = std::make_unique<GradientBuckets>(communicator(), std::move(trained), options_.first_bucket_bytes,
-                                                 options_.bucket_bytes);
+  gradients_ = std::make_unique<GradientBuckets>(
+      communicator(), std::move(trained),
+      GradientBuckets::Options{options_.first_bucket_bytes, options_.bucket_bytes, options_.reduce_order});
   attach_optimizer();
   step_context().owner = this;
   step_context().seed = options_.seed;
@@ -129,6 +134,7 @@ double Mirrored::begin_backward(const Array& loss, double weight, bool weight_de
   require(!(accumulating_ && by_loader),
           "no_sync() was used with a Loader; pass {{.accumulate = k}} to the Loader instead");
   const StepPlan& plan = current_plan();
+  batch_sums_->begin(plan.split);
   const auto done = static_cast<std::size_t>(leaves_done_);
   require(done < plan.lanes.leaves.size() && (!by_loader || plan.lanes.leaves[done].leaf == context.leaf),
           "backward: lane {} runs, another was expected; the Loader must be made with this strategy's world",
@@ -166,13 +172,24 @@ bool Mirrored::step() {
   return true;
 }
 
+void Mirrored::sum_over_batch(const Array& values, std::string_view name) {
+  require_usage(
+      !accumulating_ && !accumulated_,
+      "{}: synchronized batch normalization with gradient accumulation by no_sync(): its passes run one after "
+      "another and cannot exchange statistics; turn one of both off",
+      name);
+  batch_sums_->sum(current_plan().split, values, name);
+}
+
 void Mirrored::run_idle_step() {
   const StepPlan& plan = current_plan();
+  batch_sums_->begin(plan.split);
   gradients_->reduce_without_parts(plan.layout);
   finish_step(plan);
 }
 
 void Mirrored::finish_step(const StepPlan& plan) {
+  enter_phase(Phase::reducing);
   const auto waited = communicator().time_waiting();
   gradients_->finish();
   scalars_->reduce(plan);
@@ -185,6 +202,7 @@ void Mirrored::finish_step(const StepPlan& plan) {
     const bool used = scalars_->used(i) && trained[i].tensor.requires_grad();
     flat_gradients_[slot_of_trained_[i]] = used ? gradients_->gradient(i).flatten() : Array();
   }
+  enter_phase(Phase::updating);
   optimizer_->update(flat_gradients_, optim::clip_factor(norm, max_norm_));
   report_ = {steps_done_++, scalars_->loss_sum() / scalars_->weight_sum(), scalars_->weight_sum(), norm,
              communicator().time_waiting() - waited};
@@ -192,6 +210,7 @@ void Mirrored::finish_step(const StepPlan& plan) {
   height_ = 0;
   accumulated_ = false;
   gradients_->rebuild();
+  enter_phase(Phase::between_steps);
 }
 
 // Each rank squares its share of the rows; the exact sum makes the result independent of the shares.

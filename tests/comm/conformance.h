@@ -32,8 +32,14 @@ class Conformance : public testing::TestWithParam<std::tuple<Backend, int>> {
 };
 
 // Those that start their ranks themselves.
-inline const std::vector<Backend> kBackends = {
-    {"local", run_threads}, {"shm", run_processes}, {"gloo", run_gloo}, {"loop", run_loop}};
+inline const std::vector<Backend> kBackends = {{"local", run_threads},
+                                               {"shm", run_processes},
+                                               {"gloo", run_gloo},
+                                               {"loop", run_loop},
+                                               {"uneven_hosts", run_uneven_hosts},
+                                               {"cyclic_hosts", run_cyclic_hosts},
+                                               {"hosts_of_processes", run_hosts_of_processes},
+                                               {"shm_and_gloo", run_shm_and_gloo}};
 
 // What can be tested in this process: these; or, if mpirun has started it as one of N, MPI on N ranks and nothing else.
 inline std::vector<Backend> backends() {

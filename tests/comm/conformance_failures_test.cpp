@@ -1,9 +1,14 @@
 // What goes wrong is a CommError on every rank, within the deadline, that names who and what.
+#include <gmock/gmock.h>
+
+#include <algorithm>
 #include <thread>
 
 #include "tests/comm/conformance.h"
 #include "trireme/comm/flight_recorder.h"
 #include "trireme/comm/work.h"
+#include "trireme/core/base/activity.h"
+#include "trireme/core/base/host.h"
 
 namespace trireme::test {
 namespace {
@@ -37,7 +42,7 @@ TEST_P(Failures, MismatchedCounts) {
   run([](Communicator& comm) {
     const Array array = Array::zeros({comm.rank() == 1 ? 1001 : 1000});
     expect_error([&] { comm.all_reduce(array, comm::ReduceOp::sum, {.name = "weights"}).wait(); },
-                 {"rank 0", "rank 1", "f32 x 1000", "f32 x 1001", "all_reduce #0", "weights"}, 1);
+                 {"rank 1", "f32 x 1000", "f32 x 1001", "all_reduce #0", "weights"}, 1);
   });
 }
 
@@ -100,16 +105,46 @@ TEST_P(Failures, ASilentRankIsNamedAtTheDeadline) {
   run([](Communicator& comm) {
     const int silent = comm.size() - 1;
     comm.set_default_timeout(std::chrono::milliseconds(300));
+    comm.barrier({.name = "start"}).wait();
     if (comm.rank() == silent) {
-      const comm::OpOptions patient{.timeout = std::chrono::seconds(20)};  // for a message that nobody sends
-      expect_error([&] { comm.recv(Array::zeros({1}), 0, 0, patient).wait(); }, {"deadline"});
+      activity_record()->enter_step(17);
+      const PhaseScope busy(Phase::loading_data);
+      const comm::OpOptions patient{.timeout = std::chrono::seconds(20)};
+      const comm::Work work = comm.recv(Array::zeros({1}), 0, 0, patient);  // that nobody sends
+      expect_error(
+          [&] {
+            while (!work.done()) {  // not wait(): this rank seems to load data until it hears of the failure
+              std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            }
+          },
+          {"deadline"});
       return;
     }
     const auto begin = std::chrono::steady_clock::now();
-    expect_error([&] { comm.all_reduce(Array::zeros({100})).wait(); }, {"deadline", "rank " + std::to_string(silent)},
-                 silent);
+    expect_error(
+        [&] { comm.all_reduce(Array::zeros({100})).wait(); },
+        {"all_reduce #1 on rank " + std::to_string(comm.rank()) + " (" + host_name(), "the deadline of 300 ms passed",
+         "rank " + std::to_string(silent) + " on " + host_name(), "is in data loading since ", "(step 17)"},
+        silent);
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
   });
+}
+
+TEST_P(Failures, AStallIsWarnedOfByOneRankBeforeTheDeadline) {
+  testing::internal::CaptureStderr();  // of all ranks
+  run([](Communicator& comm) {
+    comm.set_default_timeout(std::chrono::seconds(2));  // so the first warning is due after half a second
+    comm.barrier().wait();
+    if (comm.rank() == comm.size() - 1) {
+      const PhaseScope busy(Phase::evaluating);
+      std::this_thread::sleep_for(std::chrono::milliseconds(700));
+    }
+    comm.all_reduce(Array::zeros({4}), comm::ReduceOp::sum, {.name = "loss"}).wait();
+  });
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, testing::ContainsRegex("all_reduce #1 \"loss\"[^:]* on rank 0: waiting for rank " +
+                                          std::to_string(size() - 1) + " on .*is in evaluation since 0\\.[4-9] s"));
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
 }
 
 TEST_P(Failures, PollingSeesFailuresToo) {

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 namespace trireme::comm {
 namespace {
@@ -19,18 +21,6 @@ Operation all_reduce(std::uint64_t sequence, std::int64_t count, std::string_vie
   return operation;
 }
 
-OpRecord record(std::uint64_t sequence, OpKind kind, OpState state, std::int64_t count = 10,
-                std::string_view name = "") {
-  OpRecord out;
-  out.sequence = sequence;
-  out.kind = kind;
-  out.state = state;
-  out.count = count;
-  out.name = OpName(name);
-  return out;
-}
-
-constexpr OpState kDone = OpState::completed;
 constexpr OpState kStarted = OpState::started;
 
 TEST(FlightRecorder, TellsWhatRanAndHowLong) {
@@ -75,77 +65,37 @@ TEST(FlightRecorder, CutsLongNames) {
   EXPECT_EQ(name.view().substr(91), "...");
 }
 
-struct Case {
-  const char* what;
-  std::vector<RankHistory> histories;
-  std::vector<int> ranks;  // empty: no divergence
-  std::string text;        // is part of the answer
-};
-
-class FirstDivergence : public testing::TestWithParam<Case> {};
-
-TEST_P(FirstDivergence, IsFound) {
-  const auto found = first_divergence(GetParam().histories);
-  ASSERT_EQ(found.has_value(), !GetParam().ranks.empty());
-  if (found) {
-    EXPECT_EQ(found->ranks, GetParam().ranks);
-    EXPECT_NE(found->text.find(GetParam().text), std::string::npos) << found->text;
+TEST(FlightRecorder, IsReadWhileItIsWritten) {
+  FlightRecorder recorder;
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (std::uint64_t i = 0; !stop; ++i) {
+      const std::string name(static_cast<std::size_t>(i % 90), static_cast<char>('a' + i % 26));
+      recorder.completed(recorder.started(all_reduce(i, static_cast<std::int64_t>(i), name), {}), {});
+    }
+  });
+  int seen = 0;
+  while (seen < 2000) {
+    for (const OpRecord& record : recorder.records(8)) {
+      const auto count = static_cast<std::uint64_t>(record.count);
+      EXPECT_EQ(count, record.sequence);
+      EXPECT_EQ(record.name.view(), std::string(count % 90, static_cast<char>('a' + count % 26)));
+      ++seen;
+    }
   }
+  stop = true;
+  writer.join();
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Table, FirstDivergence,
-    testing::Values(
-        Case{"nothing recorded", {{0, {}}, {1, {}}}, {}, ""}, Case{"no ranks", {}, {}, ""},
-        Case{"equal", {{0, {record(0, OpKind::barrier, kDone)}}, {1, {record(0, OpKind::barrier, kDone)}}}, {}, ""},
-        Case{"all wait in the same operation",
-             {{0, {record(4, OpKind::barrier, kStarted)}}, {1, {record(4, OpKind::barrier, kStarted)}}},
-             {},
-             ""},
-        Case{"one has not started",
-             {{0, {record(4, OpKind::barrier, kDone), record(5, OpKind::all_reduce, kStarted, 10, "bucket 4")}},
-              {1, {record(4, OpKind::barrier, kDone), record(5, OpKind::all_reduce, kStarted, 10, "bucket 4")}},
-              {2, {record(4, OpKind::barrier, kDone)}}},
-             {2},
-             "all_reduce #5 \"bucket 4\" f32 x 10: rank 2 has not started it; its last is barrier #4 (completed)"},
-        Case{"one has started nothing",
-             {{0, {record(0, OpKind::barrier, kStarted)}}, {1, {}}},
-             {1},
-             "barrier #0: rank 1 has started nothing"},
-        Case{"another operation",
-             {{0, {record(1, OpKind::barrier, kStarted)}},
-              {1, {record(1, OpKind::all_gather, kStarted)}},
-              {2, {record(1, OpKind::barrier, kStarted)}}},
-             {1},
-             "barrier #1: rank 1 has all_gather #1 f32 x 10 there"},
-        Case{"another count",
-             {{0, {record(1, OpKind::all_reduce, kStarted, 10)}}, {1, {record(1, OpKind::all_reduce, kStarted, 11)}}},
-             {1},
-             "f32 x 11"},
-        Case{"another name",
-             {{0, {record(1, OpKind::all_reduce, kStarted, 10, "a")}},
-              {1, {record(1, OpKind::all_reduce, kStarted, 10, "b")}}},
-             {1},
-             "\"b\""},
-        Case{"one did not complete",
-             {{0, {record(1, OpKind::barrier, kDone)}}, {1, {record(1, OpKind::barrier, kStarted)}}},
-             {1},
-             "barrier #1: rank 1 started it and did not complete it"},
-        Case{"what a ring has forgotten is not missed",
-             {{0, {record(8, OpKind::barrier, kDone), record(9, OpKind::barrier, kDone)}},
-              {1, {record(9, OpKind::barrier, kDone)}}},
-             {},
-             ""},
-        Case{"messages are left out",
-             {{0, {record(0, OpKind::send, kDone), record(0, OpKind::barrier, kDone)}},
-              {1, {record(0, OpKind::barrier, kDone)}}},
-             {},
-             ""}),
-    [](const testing::TestParamInfo<Case>& info) {
-      std::string name = info.param.what;
-      std::replace(name.begin(), name.end(), ' ', '_');
-      return name;
-    });
+TEST(FlightRecorder, GivesTheNewestOnRequest) {
+  FlightRecorder recorder;
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    recorder.started(all_reduce(i, 1, ""), {});
+  }
+  const std::vector<OpRecord> records = recorder.records(2);
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records.front().sequence, 3u);
+}
 
 }  // namespace
 }  // namespace trireme::comm

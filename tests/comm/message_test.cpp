@@ -7,6 +7,8 @@
 #include "trireme/comm/flight_recorder.h"
 #include "trireme/comm/message/message_communicator.h"
 #include "trireme/comm/message/opening.h"
+#include "trireme/comm/rank_report.h"
+#include "trireme/core/base/host.h"
 
 namespace trireme::test {
 namespace {
@@ -211,18 +213,18 @@ TEST_P(MessageDeaths, OfARankThatHasDoneItsPartAreNoError) {
   });
 }
 
-TEST(MessageQuestions, AreAnsweredWhileTheRankIsElsewhere) {
+TEST(MessageReports, ComeFromRanksThatAreElsewhereAlsoAfterAFailure) {
   std::atomic<bool> asked{false};
   run_loop(3, [&](Communicator& comm) {
-    auto& message = dynamic_cast<MessageCommunicator&>(comm);
-    message.set_answer([&](int peer, std::string_view question) {
-      return "rank " + std::to_string(comm.rank()) + " to " + std::to_string(peer) + ": " + std::string(question) + "?";
-    });
-    comm.barrier().wait();
+    comm.barrier({.name = "start"}).wait();
     if (comm.rank() == 0) {
-      EXPECT_EQ(message.ask(2, "where are you", std::chrono::seconds(10)), "rank 2 to 0: where are you?");
+      const std::vector<comm::RankReport> reports = comm.look_at_ranks();
+      ASSERT_EQ(reports.size(), 3u);
+      EXPECT_EQ(reports[2].presence, comm::Presence::alive);
+      EXPECT_EQ(reports[2].host, host_name());
+      EXPECT_EQ(last_operation(reports[2]), "its last operation is barrier #0 \"start\" (completed)");
       comm.abort("enough");
-      EXPECT_EQ(message.ask(1, "still there", std::chrono::seconds(10)), "rank 1 to 0: still there?");
+      EXPECT_EQ(comm.look_at_ranks()[1].presence, comm::Presence::alive);
       asked = true;
     }
     while (!asked) {  // in no operation at all
@@ -231,17 +233,23 @@ TEST(MessageQuestions, AreAnsweredWhileTheRankIsElsewhere) {
   });
 }
 
-TEST(MessageQuestions, ToARankThatIsGoneHaveNoAnswer) {
+TEST(MessageReports, OfARankThatIsGoneSayWhereItWas) {
   const auto fabric = std::make_shared<LoopFabric>(2);
+  std::atomic<bool> asked{false};
   run_loop_on(fabric, 2, [&](Communicator& comm) {
     comm.barrier().wait();
-    if (comm.rank() == 0) {
+    if (comm.rank() == 1) {
+      while (!asked) {  // its farewell must not be faster than the news of its death
+        std::this_thread::yield();
+      }
+    } else {
       fabric->kill(1);
-      auto& message = dynamic_cast<MessageCommunicator&>(comm);
       const auto begin = std::chrono::steady_clock::now();
-      EXPECT_EQ(message.ask(1, "hello", std::chrono::seconds(20)), std::nullopt);
+      const comm::RankReport report = comm.look_at_ranks()[1];
       EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
-      EXPECT_THROW((void)message.ask(0, "myself", std::chrono::seconds(1)), Error);
+      EXPECT_EQ(report.presence, comm::Presence::dead);
+      EXPECT_EQ(report.host, host_name());
+      asked = true;
     }
   });
 }

@@ -7,12 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
 #include "tests/support/temp_dir.h"
 #include "trireme/comm/environment.h"
 #include "trireme/comm/gloo/gloo.h"
+#include "trireme/comm/hierarchical/hierarchical.h"
 #include "trireme/comm/mpi/mpi.h"
 #include "trireme/comm/shm/shm_communicator.h"
 #include "trireme/comm/store/file_store.h"
@@ -94,14 +96,71 @@ void judge(int rank, const Child& child, int status, bool ended, const RankOptio
   }
 }
 
-}  // namespace
-
-void run_threads(int size, const RankBody& body, const RankOptions& options) {
+// The body on threads whose world is made into something else first.
+template <class Join>
+void run_joined_threads(int size, const RankBody& body, const RankOptions& options, Join join) {
   const auto run = [&] {
-    comm::run_local(size, [&](comm::World world) { body(*world.communicator()); },
+    comm::run_local(size, [&](comm::World world) { body(*join(world.communicator())); },
                     {.backend = "local", .timeout = options.timeout});
   };
   EXPECT_NO_THROW(run());
+}
+
+std::shared_ptr<comm::Communicator> connect_shm(int rank, int size, const std::string& directory,
+                                                std::chrono::milliseconds timeout) {
+  comm::FileStore store(directory);
+  return comm::shm::ShmCommunicator::connect(rank, size, store, timeout);
+}
+
+std::shared_ptr<comm::Communicator> connect_gloo(int rank, int size, const std::string& directory,
+                                                 std::chrono::milliseconds timeout) {
+  return comm::connect_gloo(rank, size, std::make_shared<comm::FileStore>(directory), {.timeout = timeout});
+}
+
+int host_of(const std::vector<std::vector<int>>& hosts, int rank) {
+  const auto found = std::find_if(hosts.begin(), hosts.end(), [&](const std::vector<int>& ranks) {
+    return std::find(ranks.begin(), ranks.end(), rank) != ranks.end();
+  });
+  return static_cast<int>(found - hosts.begin());
+}
+
+}  // namespace
+
+std::vector<std::vector<int>> block_hosts(int size) {
+  std::vector<std::vector<int>> hosts(size > 1 ? 2 : 1);
+  for (int rank = 0; rank < size; ++rank) {
+    hosts[2 * rank < size || size == 1 ? 0 : 1].push_back(rank);
+  }
+  return hosts;
+}
+
+std::vector<std::vector<int>> uneven_hosts(int size) {
+  switch (size) {
+    case 4:
+      return {{0, 1, 2}, {3}};
+    case 7:
+      return {{0, 1, 2, 3}, {4, 5}, {6}};
+    case 3:
+      return {{0}, {1, 2}};
+    case 2:
+      return {{0, 1}};
+    default:
+      return {{0}};
+  }
+}
+
+std::vector<std::vector<int>> cyclic_hosts(int size) {
+  const int count = size == 7 ? 3 : std::min(size, 2);
+  std::vector<std::vector<int>> hosts(static_cast<std::size_t>(count));
+  for (int rank = 0; rank < size; ++rank) {
+    hosts[static_cast<std::size_t>(rank % count)].push_back(rank);
+  }
+  return hosts;
+}
+
+std::shared_ptr<comm::Communicator> join_hosts(const std::vector<std::vector<int>>& hosts,
+                                               const std::shared_ptr<comm::Communicator>& whole) {
+  return comm::connect_hierarchical(hosts, whole->split(host_of(hosts, whole->rank()), whole->rank()), whole);
 }
 
 void run_processes_over(const Connect& connect, int size, const RankBody& body, const RankOptions& options) {
@@ -133,20 +192,48 @@ void run_processes_over(const Connect& connect, int size, const RankBody& body, 
   }
 }
 
+void run_threads(int size, const RankBody& body, const RankOptions& options) {
+  run_joined_threads(size, body, options, [](const auto& world) { return world; });
+}
+
 void run_processes(int size, const RankBody& body, const RankOptions& options) {
-  const auto connect = [](int rank, int ranks, const std::string& directory, std::chrono::milliseconds timeout) {
-    comm::FileStore store(directory);
-    return comm::shm::ShmCommunicator::connect(rank, ranks, store, timeout);
-  };
-  run_processes_over(connect, size, body, options);
+  run_processes_over(connect_shm, size, body, options);
 }
 
 void run_gloo(int size, const RankBody& body, const RankOptions& options) {
   if (!comm::has_gloo()) {
     GTEST_SKIP() << "this build has no Gloo";
   }
+  run_processes_over(connect_gloo, size, body, options);
+}
+
+void run_uneven_hosts(int size, const RankBody& body, const RankOptions& options) {
+  run_joined_threads(size, body, options, [&](const auto& world) { return join_hosts(uneven_hosts(size), world); });
+}
+
+void run_cyclic_hosts(int size, const RankBody& body, const RankOptions& options) {
+  run_joined_threads(size, body, options, [&](const auto& world) { return join_hosts(cyclic_hosts(size), world); });
+}
+
+void run_hosts_of_processes(int size, const RankBody& body, const RankOptions& options) {
   const auto connect = [](int rank, int ranks, const std::string& directory, std::chrono::milliseconds timeout) {
-    return comm::connect_gloo(rank, ranks, std::make_shared<comm::FileStore>(directory), {.timeout = timeout});
+    return join_hosts(block_hosts(ranks), connect_shm(rank, ranks, directory, timeout));
+  };
+  run_processes_over(connect, size, body, options);
+}
+
+void run_shm_and_gloo(int size, const RankBody& body, const RankOptions& options) {
+  if (!comm::has_gloo()) {
+    GTEST_SKIP() << "this build has no Gloo";
+  }
+  const auto connect = [](int rank, int ranks, const std::string& directory, std::chrono::milliseconds timeout) {
+    const auto hosts = block_hosts(ranks);
+    const int host = host_of(hosts, rank);
+    const std::vector<int>& here = hosts[static_cast<std::size_t>(host)];
+    auto whole = connect_gloo(rank, ranks, directory, timeout);
+    auto inside = connect_shm(rank - here[0], static_cast<int>(here.size()),
+                              directory + "-host-" + std::to_string(host), timeout);
+    return comm::connect_hierarchical(hosts, std::move(inside), std::move(whole));
   };
   run_processes_over(connect, size, body, options);
 }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,21 @@ void run_processes_over(const Connect& connect, int size, const RankBody& body, 
 void run_processes(int size, const RankBody& body, const RankOptions& options = {});
 void run_gloo(int size, const RankBody& body, const RankOptions& options = {});
 
+// Hierarchical communicators over one backend on both levels. Hosts of neighbouring ranks, of uneven numbers of
+// neighbouring ranks, and of every second or third rank.
+void run_uneven_hosts(int size, const RankBody& body, const RankOptions& options = {});        // threads
+void run_cyclic_hosts(int size, const RankBody& body, const RankOptions& options = {});        // threads
+void run_hosts_of_processes(int size, const RankBody& body, const RankOptions& options = {});  // as run_processes
+// Hosts of neighbouring ranks, shared memory inside and Gloo across.
+void run_shm_and_gloo(int size, const RankBody& body, const RankOptions& options = {});
+
+// The hosts' ranks, for so many ranks.
+std::vector<std::vector<int>> block_hosts(int size);
+std::vector<std::vector<int>> uneven_hosts(int size);
+std::vector<std::vector<int>> cyclic_hosts(int size);
+// The ranks of `whole` grouped in hosts, each of which is a split of it.
+std::shared_ptr<comm::Communicator> join_hosts(const std::vector<std::vector<int>>& hosts,
+                                               const std::shared_ptr<comm::Communicator>& whole);
 // How many ranks mpirun has started, of which this process is one; 0: none.
 int size_given_by_mpirun();
 // This process is one of the ranks, all of which run the same tests.

@@ -110,6 +110,43 @@ TEST_P(ShmDeath, AfterItsLastShareIsNoError) {
                 {.killed_rank = victim});
 }
 
+TEST(ShmStall, NamesARankThatIsStopped) {
+  run_processes(2, [](Communicator& comm) {
+    const Array pid = Array::from(std::vector<std::int64_t>{getpid()}, {1});
+    const Array pids = Array::empty({2}, DType::i64);
+    comm.all_gather(pid, pids).wait();
+    if (comm.rank() == 1) {
+      raise(SIGSTOP);
+      return;
+    }
+    try {
+      comm.barrier({.timeout = std::chrono::milliseconds(200)}).wait();
+      ADD_FAILURE() << "no error";
+    } catch (const comm::CommError& error) {
+      EXPECT_NE(std::string(error.what()).find("is stopped (state T"), std::string::npos) << error.what();
+    }
+    kill(static_cast<pid_t>(pids.data<std::int64_t>()[1]), SIGCONT);
+  });
+}
+
+TEST(ShmStall, LooksAtThePeersOfASplitToo) {
+  run_processes(3, [](Communicator& comm) {
+    const auto pair = comm.split(comm.rank() == 0 ? -1 : 0, 0);
+    if (comm.rank() == 2) {
+      enter_phase(Phase::updating);
+      std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    } else if (comm.rank() == 1) {
+      try {
+        pair->barrier({.timeout = std::chrono::milliseconds(200)}).wait();
+        ADD_FAILURE() << "no error";
+      } catch (const comm::CommError& error) {
+        EXPECT_NE(std::string(error.what()).find("is in the optimizer's update since 0."), std::string::npos)
+            << error.what();
+      }
+    }
+  });
+}
+
 TEST(ShmMemory, LeavesNothingBehind) {
   const std::vector<std::string> before = entries_of_dev_shm();
   run_processes(2,

@@ -34,6 +34,7 @@ TEST(CommandLine, WrongUsageExitsWithTwo) {
                                                 {"doctor", "x"},
                                                 {"bench"},
                                                 {"bench", "sails"},
+                                                {"bench", "all_reduce", "--ranks", "many"},
                                                 {"run"},
                                                 {"run", "--sail"}}) {
     const auto result = trireme(words);
@@ -56,14 +57,6 @@ TEST(CommandLine, EachCommandExplainsItself) {
     const auto result = trireme({command, "--help"});
     EXPECT_EQ(result.exit_code, 0);
     EXPECT_THAT(result.out, HasSubstr(std::string("trireme ") + command));
-  }
-}
-
-TEST(CommandLine, DoctorSaysWhichInstructionsRun) {
-  const auto result = trireme({"doctor"});
-  EXPECT_EQ(result.exit_code, 0);
-  for (const char* word : {"in use by the kernels: ", "/dev/shm", "cgroup", "Advice"}) {
-    EXPECT_THAT(result.out, HasSubstr(word));
   }
 }
 

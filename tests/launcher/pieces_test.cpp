@@ -8,7 +8,6 @@
 
 #include "tests/support/temp_dir.h"
 #include "trireme/core/base/error.h"
-#include "trireme/launcher/doctor.h"
 #include "trireme/launcher/fault_plan.h"
 #include "trireme/launcher/freeze_watch.h"
 #include "trireme/launcher/line_tail.h"
@@ -219,33 +218,6 @@ TEST(Machine, GivesAPortThatCanBeUsedAndTokensThatDiffer) {
   EXPECT_GT(free_loopback_port(), 1023);
   EXPECT_EQ(random_token().size(), 32u);
   EXPECT_NE(random_token(), random_token());
-}
-
-TEST(Doctor, AdvisesOnlyWhereSomethingIsWrong) {
-  MachineFacts good = look_at_machine();
-  good.instruction_sets = {"avx2", "fma"};
-  good.cores_usable = good.cores_online = 4;
-  good.cgroup_limit_bytes = -1;
-  good.shm_bytes = good.shm_free_bytes = std::int64_t{8} << 30;
-  good.open_files_limit = 4096;
-  good.loopback_port = true;
-  EXPECT_TRUE(advise(good).empty());
-  MachineFacts bad = good;
-  bad.loopback_port = false;
-  bad.shm_bytes = -1;
-  ASSERT_EQ(advise(bad).size(), 2u);
-  EXPECT_TRUE(advise(bad)[0].blocking);
-  bad = good;
-  bad.shm_free_bytes = 64 << 20;
-  ASSERT_EQ(advise(bad).size(), 1u);
-  EXPECT_THAT(advise(bad)[0].text, HasSubstr("64.0 MiB"));
-}
-
-TEST(Doctor, BytesHaveUnits) {
-  EXPECT_EQ(bytes_text(-1), "none");
-  EXPECT_EQ(bytes_text(512), "512 B");
-  EXPECT_EQ(bytes_text(1536), "1.5 KiB");
-  EXPECT_EQ(bytes_text(std::int64_t{3} << 40), "3.0 TiB");
 }
 
 }  // namespace

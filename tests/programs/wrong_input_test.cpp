@@ -88,6 +88,7 @@ TEST_F(WrongInput, SizesThatNoMachineHolds) {
 
 TEST_F(WrongInput, FewerLanesThanRanks) {
   expect_error(gpt({"--backend", "local", "--ranks", "3", "--lanes", "2"}), 2, "fewer lanes than ranks");
+  expect_error(gpt({"--interface", "none0"}), 2, "it has lo (127.0.0.1)");
   // Whichever rank ends first, and whether or not rank 0 comes to print it, the reason is shown.
   for (int round = 0; round < 4; ++round) {
     EXPECT_THAT(run(launched(3, gpt({"--lanes", "2"}))).err, testing::HasSubstr("fewer lanes than ranks"));
@@ -143,7 +144,8 @@ TEST_F(WrongInput, FilesThatCannotBeWritten) {
 
 TEST_F(WrongInput, AHalfSetEnvironmentIsNotSilentlyAWorldOfOne) {
   expect_error(gpt({}), 1, "WORLD_SIZE", {{"RANK", "0"}});
-  expect_error(gpt({"--backend", "local"}), 2, "--backend local", {{"WORLD_SIZE", "2"}, {"RANK", "0"}});
+  expect_error(gpt({"--backend", "local"}), 1, "LOCAL_RANK", {{"WORLD_SIZE", "2"}, {"RANK", "0"}});
+  expect_error(gpt({"--backend", "local"}), 2, "--backend local", {{"PMI_SIZE", "2"}, {"PMI_RANK", "0"}});
 }
 
 TEST_F(WrongInput, ARankThatNeverComesIsNamedWithinTheTimeout) {

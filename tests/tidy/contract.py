@@ -6,7 +6,7 @@ from tree import Finding
 
 # What scripts outside the project rely on: option -> the values that --help must name.
 COMMON = {
-    "--strategy": ("mirrored",), "--backend": ("auto", "local", "shm"), "--device": ("auto", "cpu", "cuda"),
+    "--strategy": ("mirrored",), "--backend": ("auto", "local", "shm", "gloo", "mpi", "hierarchical"), "--device": ("auto", "cpu", "cuda"),
     "--precision": ("f32",),
     "--threads": (), "--reduce-order": ("canonical", "fast"), "--data": (), "--steps": (), "--epochs": (),
     "--global-batch": (), "--lanes": (), "--seed": (), "--order": ("shuffled", "sequential"), "--lr": (),
@@ -14,7 +14,7 @@ COMMON = {
     "--config": (), "--checkpoint-dir": (), "--save-every": (), "--keep": (), "--resume": ("auto", "none"),
     "--init": (), "--export": (),
     "--metrics": (), "--progress": ("auto", "bar", "log", "off"), "--timeout": (), "--ranks": (), "--accumulate": (),
-    "--on-save-error": ("stop", "continue"),
+    "--on-save-error": ("stop", "continue"), "--interface": (),
 }
 PROGRAMS = {
     "train_gpt": COMMON | {"--layers": (), "--heads": (), "--width": (), "--context": (), "--vocab": (),

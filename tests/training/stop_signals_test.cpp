@@ -36,6 +36,24 @@ TEST(StopSignals, NestedOnesShareTheSignalAndTheHandlerLivesUntilTheLast) {
   EXPECT_EQ(before.sa_handler, after.sa_handler);
 }
 
+TEST(StopSignals, AfterAStopTheSignalMayStillArrive) {
+  {
+    const StopSignals signals;  // of a rank that leaves because another one was signalled
+    StopSignals::stay();
+  }
+  raise(SIGUSR1);  // its own copy, later
+  EXPECT_EQ(StopSignals::received(), SIGUSR1);
+  struct sigaction after {};
+  {
+    const StopSignals signals;  // a next run, which ends in the ordinary way
+    EXPECT_EQ(StopSignals::received(), 0);
+    raise(SIGUSR1);
+    EXPECT_EQ(StopSignals::received(), SIGUSR1);
+  }
+  sigaction(SIGUSR1, nullptr, &after);
+  EXPECT_EQ(after.sa_handler, SIG_DFL);
+}
+
 TEST(StopSignals, NamesAreThoseOfTheSystem) {
   EXPECT_STREQ(signal_name(SIGTERM), "SIGTERM");
   EXPECT_STREQ(signal_name(SIGINT), "SIGINT");
