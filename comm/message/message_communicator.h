@@ -91,15 +91,18 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   void run(Collective& state);
   void finish(Collective& state);
   void complete(Collective& state);
-  void expect_waits(bool prompt);
-  void work();
-  void keep_an_eye(Lock& lock);
-  void wake_worker();
   void look();
   void settle();
   Collective& in_flight(std::uint64_t sequence) const { return *ring_[sequence % ring_.size()]; }
   void wait(Collective& state);
   bool poll(Collective& state);
+
+  // The communication thread (worker.cpp).
+  void want_worker();
+  void wake_worker();
+  void expect_waits(std::chrono::nanoseconds after_start);
+  void work();
+  void keep_an_eye(Lock& lock);
 
   // Messages (messages.cpp).
   std::shared_ptr<WorkState> start_message(Operation&& operation);

@@ -71,6 +71,7 @@ void MpiJob::finish(int status) {
     end_job(fmt::format("it exits with code {} and the other ranks have not ended within {} ms", status,
                         patience.value_or(timeout_).count()),
             status == 0 ? 1 : status);
+    return;
   }
   mpi_.finalize();
 }
@@ -78,8 +79,7 @@ void MpiJob::finish(int status) {
 void MpiJob::end_job(const std::string& reason, int exit_code) const {
   log::error("backend mpi: rank {} (pid {}) on {} ends the job by MPI_Abort: {}", rank_, pid_, host_name(), reason);
   std::fflush(nullptr);
-  mpi_.abort(comm_, exit_code);
-  _exit(exit_code);  // MPI_Abort does not return
+  mpi_.abort(comm_, exit_code);  // does not return
 }
 
 }  // namespace trireme::comm

@@ -123,6 +123,14 @@ TEST_F(MpiJobs, WhoDoesNotConnectIsNamed) {
   EXPECT_THAT(result.err, HasSubstr("connecting on rank 0: rank 1 of 3 ranks did not arrive within 300 ms"));
 }
 
+TEST_F(MpiJobs, MpisOwnReductionKnowsItsTypesAndTheDeadline) {
+  const CommandResult result = run(3, "reductions");
+  EXPECT_NE(result.exit_code, 0);
+  EXPECT_EQ(result.out, "combined\ncombined\ncombined\n");
+  EXPECT_THAT(result.err, HasSubstr("MPI's all_reduce was not over by the deadline on rank 0"));
+  EXPECT_LT(result.seconds.count(), 30);
+}
+
 TEST(MpiLibrary, ThatIsMissingIsAnErrorThatNamesThePackage) {
   if (!comm::has_mpi()) {
     GTEST_SKIP() << "this build has no MPI backend (Debian: libopenmpi-dev)";
