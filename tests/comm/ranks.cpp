@@ -243,6 +243,25 @@ int size_given_by_mpirun() {
   return size == nullptr ? 0 : std::atoi(size);
 }
 
+std::string joined_over_ranks(const std::string& captured) {
+  if (size_given_by_mpirun() == 0) {
+    return captured;
+  }
+  const auto comm = comm::connect_mpi();
+  const Array own = Array::full({1}, static_cast<double>(captured.size()), DType::i64);
+  const Array sizes = Array::empty({comm->size()}, DType::i64);
+  comm->all_gather(own, sizes).wait();
+  std::vector<std::int64_t> offsets{0};
+  for (int rank = 0; rank < comm->size(); ++rank) {
+    offsets.push_back(offsets.back() + sizes.data<std::int64_t>()[rank]);
+  }
+  const Array text = Array::empty({static_cast<std::int64_t>(captured.size())}, DType::u8);
+  const Array all = Array::empty({offsets.back()}, DType::u8);
+  std::copy(captured.begin(), captured.end(), text.data<std::uint8_t>());
+  comm->all_gather_v(text, all, offsets).wait();
+  return {all.data<std::uint8_t>(), all.data<std::uint8_t>() + all.count()};
+}
+
 void run_mpi(int size, const RankBody& body, const RankOptions& options) {
   try {
     body(*comm::connect_mpi({.timeout = options.timeout, .expected_size = size}));

@@ -47,6 +47,8 @@ std::shared_ptr<comm::Communicator> join_hosts(const std::vector<std::vector<int
                                                const std::shared_ptr<comm::Communicator>& whole);
 // How many ranks mpirun has started, of which this process is one; 0: none.
 int size_given_by_mpirun();
+// What all ranks have printed, where each has captured its own: under mpirun. Elsewhere the capture has all of it.
+std::string joined_over_ranks(const std::string& captured);
 // This process is one of the ranks, all of which run the same tests.
 // REQUIRES: size_given_by_mpirun() == size.
 void run_mpi(int size, const RankBody& body, const RankOptions& options = {});
