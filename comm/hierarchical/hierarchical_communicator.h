@@ -82,6 +82,8 @@ class HierarchicalCommunicator final : public Communicator {
                               const std::vector<RankReport>& reports) const;
   [[noreturn]] void raise(const Operation& operation);
 
+  std::mutex told_mutex_;  // before the levels: their threads may tell of stalls until they are gone
+  StallClock told_;        // of operations of the whole, each of which has many on its parts
   Levels levels_;
   std::string backend_;
   HostLayouts layouts_;

@@ -55,8 +55,17 @@ std::vector<int> HierarchicalCommunicator::late_ranks(const Operation& operation
   return !late_and_missing.empty() ? late_and_missing : !late.empty() ? late : missing;
 }
 
-// Called by threads of the parts, which may be about to end with this communicator: uses nothing but the levels.
+// Called by threads of the parts, which may be about to end with this communicator: uses nothing but the levels and
+// what outlives them.
 void HierarchicalCommunicator::on_stall(Level level, const Operation& part_operation, const std::vector<int>& missing) {
+  const std::string_view tag = part_operation.name.view();  // tag_of() the operation that it serves
+  const auto waited = std::chrono::steady_clock::now() - part_operation.start;
+  {
+    const std::lock_guard lock(told_mutex_);
+    if (!told_.due(std::hash<std::string_view>()(tag), waited, part_operation.timeout)) {
+      return;
+    }
+  }
   const std::vector<RankReport> reports = look_at_ranks();
   std::vector<int> awaited;
   std::ranges::transform(missing, std::back_inserter(awaited),
@@ -65,10 +74,8 @@ void HierarchicalCommunicator::on_stall(Level level, const Operation& part_opera
   if (!is_message(part_operation.kind) && speaker(late, size()) != rank()) {
     return;
   }
-  const std::string_view tag = part_operation.name.view();  // tag_of() the operation that it serves
-  const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - part_operation.start;
   log::warning("{} on rank {}: {} ({:.1f} s have passed)", tag.substr(0, tag.rfind(" ~")), rank(),
-               waiting_for(late, reports, 0), waited.count());
+               waiting_for(late, reports, 0), std::chrono::duration<double>(waited).count());
 }
 
 }  // namespace trireme::comm::hierarchical

@@ -38,7 +38,6 @@ inline const std::vector<Backend> kBackends = {{"local", run_threads},
                                                {"loop", run_loop},
                                                {"uneven_hosts", run_uneven_hosts},
                                                {"cyclic_hosts", run_cyclic_hosts},
-                                               {"hosts_of_processes", run_hosts_of_processes},
                                                {"shm_and_gloo", run_shm_and_gloo}};
 
 // What can be tested in this process: these; or, if mpirun has started it as one of N, MPI on N ranks and nothing else.

@@ -152,7 +152,7 @@ TEST(MessageFaults, AHeldMessageNamesItsSenderAtTheDeadline) {
         comm.all_reduce(array).wait();
       }
     });
-    expect_text(error, "the deadline of 300 ms passed; rank 1 did not arrive");
+    expect_text(error, "the deadline of 300 ms passed; waiting for rank 1 on ");
   });
   fabric->release();
 }
@@ -231,7 +231,7 @@ TEST(MessageReports, ComeFromRanksThatAreElsewhereAlsoAfterAFailure) {
       ASSERT_EQ(reports.size(), 3u);
       EXPECT_EQ(reports[2].presence, comm::Presence::alive);
       EXPECT_EQ(reports[2].host, host_name());
-      EXPECT_EQ(last_operation(reports[2]), "its last operation is barrier #0 \"start\" (completed)");
+      expect_text(last_operation(reports[2]), "its last operation is barrier #0 \"start\" (");
       comm.abort("enough");
       EXPECT_EQ(comm.look_at_ranks()[1].presence, comm::Presence::alive);
       asked = true;
