@@ -1,6 +1,7 @@
 #include "trireme/checkpoint/manifest.h"
 
 #include <array>
+#include <cmath>
 #include <cstring>
 
 #include "checkpoint/manifest.pb.h"
@@ -91,6 +92,12 @@ void to_proto(const sharding::TrainingPosition& from, proto::Position& to) {
   to.set_accumulate(from.accumulate);
   to.set_global_batch(from.global_batch);
   to.set_strategy(from.strategy);
+  to.set_epoch_loss(from.epoch_loss);
+  to.set_epoch_weight(from.epoch_weight);
+  if (!std::isnan(from.best_seen.value)) {
+    to.set_best_seen(from.best_seen.value);
+  }
+  to.set_looks_since_best(from.best_seen.looks_since);
   for (const auto& [key, value] : from.extra) {
     proto::Extra& extra = *to.add_extra();
     extra.set_key(key);
@@ -109,6 +116,12 @@ sharding::TrainingPosition from_proto(const proto::Position& from) {
   to.accumulate = from.accumulate();
   to.global_batch = from.global_batch();
   to.strategy = from.strategy();
+  to.epoch_loss = from.epoch_loss();
+  to.epoch_weight = from.epoch_weight();
+  if (from.has_best_seen()) {
+    to.best_seen.value = from.best_seen();
+  }
+  to.best_seen.looks_since = from.looks_since_best();
   for (const proto::Extra& extra : from.extra()) {
     to.extra[extra.key()] = extra.value();
   }

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstring>
 
@@ -16,6 +15,7 @@
 #include "trireme/core/base/activity.h"
 #include "trireme/core/base/error.h"
 #include "trireme/core/base/hash.h"
+#include "trireme/core/base/host.h"
 #include "trireme/core/base/log.h"
 
 namespace trireme::checkpoint {
@@ -25,11 +25,7 @@ constexpr std::chrono::milliseconds kLockPause{20};
 constexpr std::uint64_t kOwnerBytesMax = 4096;
 
 std::string owner_text(std::uint64_t run_id) {
-  std::array<char, 256> host{};
-  if (::gethostname(host.data(), host.size() - 1) != 0) {
-    std::strcpy(host.data(), "unknown host");
-  }
-  return fmt::format("process {} on {}, run {}", ::getpid(), host.data(), hash_text(run_id));
+  return fmt::format("process {} on {}, run {}", ::getpid(), host_name(), hash_text(run_id));
 }
 
 std::string owner_of(FileSystem& files, const std::string& path) {

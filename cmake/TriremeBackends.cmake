@@ -15,8 +15,8 @@ function(trireme_decide_backend backend found package)
   if(found AND NOT TRIREME_WITH_${backend} STREQUAL "OFF")
     set(has ON)
   elseif(TRIREME_WITH_${backend} STREQUAL "ON")
-    message(FATAL_ERROR "TRIREME_WITH_${backend}=ON given, and nothing found; install it (Debian: ${package}), or use AUTO "
-                        "or OFF")
+    message(FATAL_ERROR "TRIREME_WITH_${backend}=ON given, and nothing found; install it (Debian: ${package}), or use "
+                        "AUTO or OFF")
   elseif(TRIREME_WITH_${backend} STREQUAL "AUTO")
     message(STATUS "The ${backend} backend is left out: nothing found (Debian: ${package})")
   endif()

@@ -22,7 +22,10 @@ install(FILES "${CMAKE_CURRENT_BINARY_DIR}/TriremeConfig.cmake" "${CMAKE_CURRENT
 # The package file finds its prefix from where it lies, so an installation can be moved.
 file(RELATIVE_PATH trireme_pc_to_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
 string(REGEX REPLACE "/$" "" trireme_pc_to_prefix "${trireme_pc_to_prefix}")
-set(trireme_pc_backends "${CMAKE_DL_LIBS}")
+set(trireme_pc_backends "")
+if(CMAKE_DL_LIBS)
+  string(APPEND trireme_pc_backends "-l${CMAKE_DL_LIBS}")
+endif()
 if(TRIREME_HAS_GLOO)
   string(APPEND trireme_pc_backends " -lgloo")
 endif()

@@ -74,10 +74,13 @@ ImageSets open_images(const std::vector<std::string>& paths, bool flatten, std::
           paths.size() == 4 ? share(data::Idx(paths[2], paths[3], flatten)) : nullptr};
 }
 
-std::unique_ptr<nn::Module> make_model(const std::string& kind, const data::Images& images) {
+std::unique_ptr<nn::Module> make_model(const std::string& kind, const data::Images& images, bool sync_batch_norm) {
   const std::int64_t classes = std::max<std::int64_t>(10, images.classes());
+  require_usage(kind == "resnet" || !sync_batch_norm,
+                "--sync-batch-norm: --model {} has no batch normalization; use --model resnet or leave it out", kind);
   if (kind == "resnet") {
-    return std::make_unique<nn::ResNet>(nn::ResNetOptions{.channels = images.image_shape()[0], .classes = classes});
+    return std::make_unique<nn::ResNet>(nn::ResNetOptions{
+        .channels = images.image_shape()[0], .classes = classes, .synchronized_batch_norm = sync_batch_norm});
   }
   return std::make_unique<nn::SimpleNet>(
       nn::SimpleNetOptions{.inputs = images.image_shape().count(), .classes = classes});
@@ -88,15 +91,18 @@ std::unique_ptr<nn::Module> make_model(const std::string& kind, const data::Imag
 int main(int argc, char** argv) {
   training::ProgramOptions options{.epochs = 5, .global_batch = 64, .lr = 1e-3};
   std::string kind = "mlp";
+  bool sync_batch_norm = false;
   std::int64_t patience = 0;
   training::OptionParser parser("train_classifier", "Trains a classifier of images.", options);
   parser.add("--model", kind, "SimpleNet (784-128-10) or a ResNet of 20 layers", {"mlp", "resnet"});
+  parser.add_flag("--sync-batch-norm", sync_batch_norm,
+                  "batch statistics over all ranks; needs as many --lanes as ranks");
   parser.add("--patience", patience, "end after so many epochs without a better test accuracy; 0: never", 0);
   parser.set_examples(kExamples);
 
   return training::run_program(argc, argv, parser, options, [&](training::Session& session) {
     const ImageSets images = open_images(options.data, kind == "mlp", options.seed);
-    const auto model = make_model(kind, *images.train);
+    const auto model = make_model(kind, *images.train, sync_batch_norm);
     optim::AdamW adam({.lr = options.lr, .weight_decay = options.weight_decay, .decay_min_dims = 2});
     const auto strategy = session.make_strategy();
     data::Loader loader(images.train, session.loader_options(), session.world());

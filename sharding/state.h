@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -23,11 +24,20 @@ struct StateTensor {
   bool sharded = false;
 };
 
+// Early stopping: the best value of what a run watches, NaN before the first look, and the looks since.
+struct BestSeen {
+  double value = std::numeric_limits<double>::quiet_NaN();
+  std::int64_t looks_since = 0;
+};
+
 // Everything else that a run needs to go on as if it had never stopped.
 struct TrainingPosition {
   std::int64_t step = 0;  // finished steps
   std::int64_t epoch = 0;
   std::int64_t batch_in_epoch = 0;  // the next batch
+  double epoch_loss = 0;            // sum of losses and of weights over the epoch's steps so far
+  double epoch_weight = 0;
+  BestSeen best_seen = {};
   std::int64_t optimizer_steps = 0;
   std::uint64_t seed = 0;
   std::int64_t lanes = 1;

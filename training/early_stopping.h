@@ -1,8 +1,10 @@
 // Early stopping: a run ends when what it watches has not become better for a while. A pure decision.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
-#include <limits>
+
+#include "trireme/sharding/state.h"
 
 namespace trireme::training {
 
@@ -14,27 +16,25 @@ struct EarlyStoppingOptions {
 
 class EarlyStopping {
  public:
-  explicit EarlyStopping(const EarlyStoppingOptions& options = {}) : options_(options) {}
+  // `seen`: where an earlier run of the same training stood.
+  explicit EarlyStopping(const EarlyStoppingOptions& options = {}, const sharding::BestSeen& seen = {})
+      : options_(options), seen_(seen) {}
 
   // One look at the watched value; true: stop. A NaN is never an improvement. Every rank must show the same values.
   bool should_stop(double value) {
-    const double better = options_.larger_is_better ? value - best_ : -(value - best_);
-    const bool improved = first_ ? value == value : better > options_.min_delta;
-    if (improved) {
-      best_ = value;
-      first_ = false;
-      waited_ = 0;
-      return false;
-    }
-    return options_.patience > 0 && ++waited_ >= options_.patience;
+    const double better = options_.larger_is_better ? value - best() : best() - value;
+    const bool improved = std::isnan(best()) ? !std::isnan(value) : better > options_.min_delta;
+    seen_ = improved ? sharding::BestSeen{value, 0} : sharding::BestSeen{best(), seen_.looks_since + 1};
+    return exhausted();
   }
-  double best() const { return first_ ? std::numeric_limits<double>::quiet_NaN() : best_; }
+  // The last look was one too many.
+  bool exhausted() const { return options_.patience > 0 && seen_.looks_since >= options_.patience; }
+  double best() const { return seen_.value; }  // NaN before the first look
+  const sharding::BestSeen& seen() const { return seen_; }
 
  private:
   EarlyStoppingOptions options_;
-  double best_ = 0;
-  bool first_ = true;
-  std::int64_t waited_ = 0;
+  sharding::BestSeen seen_;
 };
 
 }  // namespace trireme::training

@@ -191,7 +191,7 @@ struct OptionParser::Impl {
           "logical workers: results have the same bits for any number of ranks and one number of lanes; 0: as many as "
           "ranks");
     word(group, "--reduce-order", common.reduce_order, {"canonical", "fast"},
-         "canonical: the same bits on every world size; fast: any order will do");
+         "canonical: the same bits on every world size and backend; fast: gradients added as the backend likes");
     word(group, "--device", common.device, {"auto", "cpu", "cuda"}, "where arrays live");
     word(group, "--precision", common.precision, {"f32", "bf16"}, "of parameters and arithmetic");
     whole(group, "--threads", common.threads, 1, "threads of each rank; the bits do not depend on it");
@@ -262,6 +262,9 @@ void OptionParser::add(std::string_view name, std::string& target, std::string_v
   if (!choices.empty()) {
     choice(option, choices);
   }
+}
+void OptionParser::add_flag(std::string_view name, bool& target, std::string_view help) {
+  impl_->app.add_flag(std::string(name), target, std::string(help))->group("Model and program");
 }
 void OptionParser::set_examples(std::string_view text) { impl_->app.footer(std::string(text)); }
 

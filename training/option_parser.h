@@ -24,6 +24,7 @@ class OptionParser {
   void add(std::string_view name, std::int64_t& target, std::string_view help, std::int64_t least = 1);
   void add(std::string_view name, double& target, std::string_view help);
   void add(std::string_view name, std::string& target, std::string_view help, std::vector<std::string> choices = {});
+  void add_flag(std::string_view name, bool& target, std::string_view help);
   // Lines at the end of --help: examples that teach.
   void set_examples(std::string_view text);
 

@@ -7,7 +7,9 @@
 namespace trireme::training {
 
 std::unique_ptr<strategies::Strategy> Session::make_strategy() const {
-  auto strategy = std::make_unique<strategies::Mirrored>(world_, strategies::MirroredOptions{.seed = options_.seed});
+  const auto order = options_.reduce_order == "fast" ? comm::ReduceOrder::fast : comm::ReduceOrder::canonical;
+  auto strategy = std::make_unique<strategies::Mirrored>(
+      world_, strategies::MirroredOptions{.seed = options_.seed, .reduce_order = order});
   strategy->clip_grad_norm(options_.clip_norm);
   return strategy;
 }

@@ -28,7 +28,7 @@ struct StepEnd {
 struct EpochEnd {
   std::int64_t epoch = 0;               // from 0
   std::int64_t steps = 0;               // finished so far
-  double mean_loss = 0;                 // over the epoch's steps of this run
+  double mean_loss = 0;                 // over the epoch's steps, those before a resume included
   std::optional<double> accuracy = {};  // of the test set, where there is one
 };
 

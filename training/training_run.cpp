@@ -34,17 +34,22 @@ TrainingRun::TrainingRun(Trainer& trainer, data::Loader& loader)
       loader_(loader),
       status_(options_.status ? *options_.status : cluster::WorkerStatus::from_environment()),
       checkpointing_(options_.checkpoints, strategy_, trainer.optimizer()),
-      steps_done_(resume()),
+      begin_(resume()),
+      steps_done_(begin_.step),
       steps_total_(steps_planned(options_, loader)),
       reporter_(reporter_options(options_, strategy_.communicator(), steps_done_, steps_total_)),
       vote_(strategy_.communicator()),
-      early_stopping_(options_.early_stopping.value_or(EarlyStoppingOptions{})),
+      early_stopping_(options_.early_stopping.value_or(EarlyStoppingOptions{.patience = 0}), begin_.best_seen),
       start_(std::chrono::steady_clock::now()),
-      saved_at_(steps_done_) {}
+      saved_at_(steps_done_),
+      epoch_loss_(begin_.epoch_loss),
+      epoch_weight_(begin_.epoch_weight) {}
 
 FitResult TrainingRun::run() {
   reporter_.start();
-  stop_ = steps_done_ >= steps_total_ ? StopReason::finished : StopReason::none;
+  stop_ = steps_done_ >= steps_total_   ? StopReason::finished
+          : early_stopping_.exhausted() ? StopReason::requested  // so ended the run that is gone on with
+                                        : StopReason::none;
   while (stop_ == StopReason::none) {
     begin_step();
     train_step();
@@ -132,11 +137,10 @@ StopReason TrainingRun::wish() const {
   return trainer_.stop_requested() ? StopReason::requested : StopReason::none;
 }
 
-std::int64_t TrainingRun::resume() {
-  const auto saved = checkpointing_.resume(position(0));
-  const std::int64_t steps = saved ? saved->step : 0;
-  loader_.seek(steps);
-  return steps;
+sharding::TrainingPosition TrainingRun::resume() {
+  const sharding::TrainingPosition begin = checkpointing_.resume(position(0)).value_or(sharding::TrainingPosition{});
+  loader_.seek(begin.step);
+  return begin;
 }
 
 sharding::TrainingPosition TrainingRun::position(std::int64_t step) const {
@@ -157,7 +161,11 @@ void TrainingRun::save() {
   if (!checkpointing_.enabled() || saved_at_ == steps_done_) {
     return;
   }
-  checkpointing_.save(position(steps_done_));
+  sharding::TrainingPosition here = position(steps_done_);
+  here.epoch_loss = epoch_loss_;
+  here.epoch_weight = epoch_weight_;
+  here.best_seen = early_stopping_.seen();
+  checkpointing_.save(here);
   saved_at_ = steps_done_;
   if (options_.on_save) {
     options_.on_save(steps_done_);

@@ -29,7 +29,7 @@ class TrainingRun {
   void save();
   FitResult finish();
   void write_done(FitResult& result);
-  std::int64_t resume();
+  sharding::TrainingPosition resume();
   sharding::TrainingPosition position(std::int64_t step) const;
 
   Trainer& trainer_;
@@ -39,15 +39,16 @@ class TrainingRun {
   StopSignals signals_;
   cluster::WorkerStatus status_;
   Checkpointing checkpointing_;
-  std::int64_t steps_done_;  // since the first start
+  const sharding::TrainingPosition begin_;  // of a checkpoint, else of a fresh start
+  std::int64_t steps_done_;                 // since the first start
   std::int64_t steps_total_;
   StepReporter reporter_;
   StopVote vote_;
   EarlyStopping early_stopping_;
   std::chrono::steady_clock::time_point start_;
   std::int64_t saved_at_ = -1;
-  double epoch_loss_ = 0;
-  double epoch_weight_ = 0;
+  double epoch_loss_;
+  double epoch_weight_;
   StopReason stop_ = StopReason::none;
 };
 

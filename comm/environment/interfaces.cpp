@@ -57,17 +57,28 @@ std::vector<Interface> interfaces() {
   return found;
 }
 
-std::string address_of_interface(const std::string& name, bool usage) {
+std::optional<Interface> find_interface(const std::string& name) {
+  const std::vector<Interface> all = interfaces();
+  const auto found = std::find_if(all.begin(), all.end(), [&](const Interface& one) { return one.name == name; });
+  return found == all.end() ? std::nullopt : std::optional(*found);
+}
+
+std::string names_of_interfaces() {
   std::string list;
   for (const Interface& one : interfaces()) {
-    if (one.name == name) {
-      return one.address;
-    }
     list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", one.name, one.address);
   }
-  throw_error(usage ? ErrorKind::usage : ErrorKind::failure,
-              fmt::format("--interface {}: this host has no such interface that is up and has an address; it has {}",
-                          name, list.empty() ? "none" : list));
+  return list.empty() ? "none" : list;
+}
+
+std::string address_of_interface(const std::string& name, bool usage) {
+  const std::optional<Interface> found = find_interface(name);
+  if (!found) {
+    throw_error(usage ? ErrorKind::usage : ErrorKind::failure,
+                fmt::format("--interface {}: this host has no such interface that is up and has an address; it has {}",
+                            name, names_of_interfaces()));
+  }
+  return found->address;
 }
 
 std::string outward_address() {

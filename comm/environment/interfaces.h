@@ -1,6 +1,7 @@
 // The network interfaces of this host.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,10 @@ struct Interface {
 
 // Those that are up and have an address.
 std::vector<Interface> interfaces();
+
+std::optional<Interface> find_interface(const std::string& name);
+// "lo (127.0.0.1), eth0 (192.0.2.2)", or "none".
+std::string names_of_interfaces();
 
 // The address of the interface with this name. Raises Error listing the interfaces that there are; the error is one of
 // usage if `usage`.

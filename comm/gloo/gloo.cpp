@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "trireme/comm/environment/interfaces.h"
 #include "trireme/comm/gloo/gloo_link-inl.h"
 #include "trireme/comm/gloo/network.h"
 #include "trireme/comm/message/message_communicator.h"
@@ -40,25 +41,22 @@ bool on_one_host(int rank, int size, Store& store, const GlooOptions& options) {
 std::string choose_address(int rank, int size, Store& store, const GlooOptions& options) {
   const bool one_host = on_one_host(rank, size, store, options);
   if (!options.interface.empty()) {
-    const std::string address = gloo_backend::address_of_interface(options.interface);
-    return address.empty() ? options.interface : address;
+    const std::optional<Interface> named = find_interface(options.interface);
+    return named ? named->address : options.interface;
   }
   if (one_host) {
     return "127.0.0.1";
   }
   const std::string address = options.towards.empty() ? "" : gloo_backend::address_towards(options.towards);
-  return address.empty() || gloo_backend::is_loopback(address) ? gloo_backend::outward_address() : address;
+  return address.empty() || is_loopback(address) ? outward_address() : address;
 }
 
 // Checked here, as Gloo does not survive a name without an address.
 std::shared_ptr<gloo::transport::Device> make_device(int rank, const std::string& address) {
   if (!gloo_backend::is_local(address)) {
-    std::string names;
-    for (const std::string& name : gloo_backend::interface_names()) {
-      names += (names.empty() ? "" : ", ") + name;
-    }
-    fail_usage("backend gloo: \"{}\" given (--interface) on rank {}, an address or an interface of this host expected ({})",
-               address, rank, names);
+    fail_usage(
+        "backend gloo: \"{}\" given (--interface) on rank {}, an address or an interface of this host expected ({})",
+        address, rank, names_of_interfaces());
   }
   try {
     return gloo::transport::tcp::CreateDevice(gloo::transport::tcp::attr(address.c_str()));

@@ -21,9 +21,9 @@ struct GlooOptions {
   std::chrono::milliseconds timeout{60000};  // of the start, and the default of every operation
 };
 
-// Blocks until all ranks have found each other, at most options.timeout. Raises Error naming the interface that does not
-// exist, the rank that did not come, or the address that could not be reached and from where. The store is needed as
-// long as the communicator: split() meets there.
+// Blocks until all ranks have found each other, at most options.timeout. Raises Error naming the interface that does
+// not exist, the rank that did not come, or the address that could not be reached and from where. The store is needed
+// as long as the communicator: split() meets there.
 std::shared_ptr<Communicator> connect_gloo(int rank, int size, std::shared_ptr<Store> store,
                                            const GlooOptions& options = {});
 

@@ -28,6 +28,7 @@ class GlooLink final : public Link {
   void open(LetterReader& reader) override;
   void close() override;
   void post(int peer, std::span<const std::byte> letter) override { postman_.post(peer, letter); }
+  std::size_t fast_from() const override { return 32 << 10; }  // Gloo's ring takes four latencies, an opening one
   bool all_reduce(std::byte* data, std::int64_t count, DType dtype, ReduceOp op, Deadline deadline) override;
   std::unique_ptr<Link> split(const std::vector<int>& members, std::uint64_t generation, Deadline deadline) override;
 

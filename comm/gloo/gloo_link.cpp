@@ -106,8 +106,7 @@ bool GlooLink::all_reduce(std::byte* data, std::int64_t count, DType dtype, Redu
   if (size() == 1 || count == 0) {
     return true;
   }
-  const auto left =
-      std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
   const auto timeout = std::max(std::chrono::milliseconds(1), left);
   alarm_.enter_engine();
   try {

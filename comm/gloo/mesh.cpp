@@ -10,8 +10,8 @@ namespace trireme::comm::gloo_backend {
 namespace {
 
 std::chrono::milliseconds left_until(Link::Deadline deadline) {
-  return std::max(std::chrono::milliseconds(1), std::chrono::ceil<std::chrono::milliseconds>(
-                                                    deadline - std::chrono::steady_clock::now()));
+  return std::max(std::chrono::milliseconds(1),
+                  std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()));
 }
 
 // One rank's addresses, one for each peer: "LENGTH TEXT LENGTH BYTES" each, as the store keeps texts.

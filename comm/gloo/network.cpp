@@ -1,8 +1,6 @@
 #include "trireme/comm/gloo/network.h"
 
 #include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -13,39 +11,14 @@
 #include <fstream>
 #include <memory>
 
-#include "trireme/core/base/error.h"
-
 namespace trireme::comm::gloo_backend {
 namespace {
-
-struct Interface {
-  std::string name;
-  std::string address;
-  int family;
-  bool up;
-};
 
 std::string text_of(const sockaddr* address) {
   char text[NI_MAXHOST] = "";
   const socklen_t size = address->sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
   getnameinfo(address, size, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
   return text;
-}
-
-// IPv4 addresses first.
-std::vector<Interface> interfaces() {
-  ifaddrs* first = nullptr;
-  require(getifaddrs(&first) == 0, "backend gloo: cannot list the network interfaces{}", errno_text(errno));
-  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(first, &freeifaddrs);
-  std::vector<Interface> found;
-  for (const int family : {AF_INET, AF_INET6}) {
-    for (const ifaddrs* entry = first; entry != nullptr; entry = entry->ifa_next) {
-      if (entry->ifa_addr != nullptr && entry->ifa_addr->sa_family == family) {
-        found.push_back({entry->ifa_name, text_of(entry->ifa_addr), family, (entry->ifa_flags & IFF_UP) != 0});
-      }
-    }
-  }
-  return found;
 }
 
 std::string read_line(const char* file) {
@@ -56,25 +29,6 @@ std::string read_line(const char* file) {
 }
 
 }  // namespace
-
-std::vector<std::string> interface_names() {
-  std::vector<std::string> names;
-  for (const Interface& interface : interfaces()) {
-    if (std::find(names.begin(), names.end(), interface.name) == names.end()) {
-      names.push_back(interface.name);
-    }
-  }
-  return names;
-}
-
-std::string address_of_interface(const std::string& name) {
-  for (const Interface& interface : interfaces()) {
-    if (interface.name == name) {
-      return interface.address;
-    }
-  }
-  return "";
-}
 
 // Calls f(socket, address) for each address of the host, until it returns true; whether it did.
 template <class F>
@@ -118,17 +72,6 @@ bool is_local(const std::string& address) {
   return any_address(address, SOCK_STREAM,
                      [](int fd, const addrinfo& own) { return bind(fd, own.ai_addr, own.ai_addrlen) == 0; });
 }
-
-std::string outward_address() {
-  for (const Interface& interface : interfaces()) {
-    if (interface.up && interface.family == AF_INET && !is_loopback(interface.address)) {
-      return interface.address;
-    }
-  }
-  return "127.0.0.1";
-}
-
-bool is_loopback(const std::string& address) { return address.rfind("127.", 0) == 0 || address == "::1"; }
 
 std::string network_identity() {
   char name[PATH_MAX];

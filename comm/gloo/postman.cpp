@@ -13,8 +13,7 @@ constexpr auto kPause = std::chrono::milliseconds(5);
 
 }  // namespace
 
-Postman::Postman(Mesh& mesh)
-    : mesh_(mesh), peers_(static_cast<std::size_t>(mesh.size)), buffer_(mesh.whole_memory()) {}
+Postman::Postman(Mesh& mesh) : mesh_(mesh), peers_(static_cast<std::size_t>(mesh.size)), buffer_(mesh.whole_memory()) {}
 
 Postman::~Postman() { close(); }
 

@@ -90,9 +90,10 @@ Failure translate(const CommError::Details& details, std::span<const int> ranks,
     return *failure;
   }
   static const std::regex deadline(R"(the deadline of \d+ ms)");
+  static const std::regex place(R"(; (?:the last operation of rank \d+ is [^;]*|rank \d+ has started nothing))");
   const std::string cause =
       std::regex_replace(details.cause, deadline, fmt::format("the deadline of {} ms", timeout.count()));
-  Failure failure{in_words_of_whole(cause, ranks), {}};
+  Failure failure{in_words_of_whole(std::regex_replace(cause, place, ""), ranks), {}};
   for (const int rank : details.ranks) {
     if (rank >= 0 && static_cast<std::size_t>(rank) < ranks.size()) {
       failure.ranks.push_back(ranks[static_cast<std::size_t>(rank)]);

@@ -22,7 +22,8 @@ struct Failure {
 // the text may be cut.
 OpName tag_of(const Operation& operation);
 
-// `ranks[i]`: the rank that the part communicator calls i. `timeout`: of the whole operation.
+// `ranks[i]`: the rank that the part communicator calls i. `timeout`: of the whole operation. What was somebody's last
+// operation in the part is left out: in the whole he may be further.
 Failure translate(const CommError::Details& details, std::span<const int> ranks, std::chrono::milliseconds timeout);
 
 // The reason with which a rank aborts its other part communicators; translate() there gives the failure back.

@@ -114,9 +114,9 @@ void start_broadcast(const Levels& levels, Piece& piece, int stage, const OpOpti
   } else if (stage == kAcross && levels.is_carrier()) {
     piece.works[kAcross].push_back(levels.across->broadcast(slice, root_host, options));
   } else if (stage == kLast) {  // who has the values already learns that the other hosts agreed
-    piece.works[kLast].push_back(has_root ? levels.last->barrier(options)
-                                          : levels.last->all_gather_v(slice, chain.output, levels.slices_of(range),
-                                                                      options));
+    piece.works[kLast].push_back(
+        has_root ? levels.last->barrier(options)
+                 : levels.last->all_gather_v(slice, chain.output, levels.slices_of(range), options));
   }
 }
 

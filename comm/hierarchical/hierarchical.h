@@ -28,8 +28,8 @@
 // an operation. Large reductions go in pieces, so that one piece is across while the next is inside.
 //
 // A CommError names ranks of this communicator and its own operation, on whichever level it happened; the failure
-// spreads to both. The deadline of an operation is that of its first stage; each further stage has a little more (an
-// eighth, at most half a second), so that who waits for a host hears from it who is missing there.
+// spreads to both. The deadline of an operation is that of its first stage; each further stage has half a second more,
+// so that who waits for a host hears from it who is missing there.
 #pragma once
 
 #include <memory>

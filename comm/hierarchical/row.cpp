@@ -10,14 +10,9 @@
 namespace trireme::comm::hierarchical {
 namespace {
 
-constexpr auto kLeastGrace = std::chrono::milliseconds(10);
-constexpr auto kMostGrace = std::chrono::milliseconds(500);
+constexpr auto kGrace = std::chrono::milliseconds(500);  // of each stage after the first
 constexpr int kPollsBeforeNaps = 200;
 constexpr auto kNap = std::chrono::microseconds(50);
-
-std::chrono::milliseconds grace_of(const Operation& operation) {
-  return std::clamp<std::chrono::milliseconds>(operation.timeout / 8, kLeastGrace, kMostGrace);
-}
 
 // Between two polls of somebody who has to look at several things and can sleep on none.
 void rest(int polls) {
@@ -119,8 +114,7 @@ void HierarchicalCommunicator::start_stage(Piece& piece, int stage) {
 // Later stages have a little more time: a rank that waits for another host hears from it who is missing there.
 OpOptions HierarchicalCommunicator::options_of(const Chain& chain, int stage) const {
   const Operation& operation = chain.operation;
-  const auto left =
-      operation.start + operation.timeout + stage * grace_of(operation) - std::chrono::steady_clock::now();
+  const auto left = operation.start + operation.timeout + stage * kGrace - std::chrono::steady_clock::now();
   const bool keeps_order = levels_.only() != nullptr || operation.kind == OpKind::all_reduce;
   return {.name = chain.tag.view(),
           .timeout = std::max(std::chrono::ceil<std::chrono::milliseconds>(left), std::chrono::milliseconds(1)),
@@ -184,7 +178,7 @@ void HierarchicalCommunicator::wait_for_chain(Chain& chain) {
     return;
   }
   const TimePoint begin = std::chrono::steady_clock::now();
-  const TimePoint end = chain.deadline() + kStages * grace_of(chain.operation);
+  const TimePoint end = chain.deadline() + kStages * kGrace;
   for (int polls = 0; !poll_chain(chain); ++polls) {
     const auto [number, stage] = oldest_stage();
     Piece& oldest = piece(number);

@@ -154,7 +154,7 @@ void MessageCommunicator::abort(std::string_view reason) {
   }
   fail(fmt::format("rank {} aborted the communicator: {}", rank(), reason.substr(0, kMaxLetterText - 100)), {rank()},
        false);
-  const Letter letter = abort_letter(0);  // nothing is to be completed after this
+  const Letter letter = abort_letter(completed_);
   for (int peer = 0; peer < size(); ++peer) {
     if (peer != rank()) {
       post(peer, letter);

@@ -22,8 +22,7 @@ std::optional<LetterView> read_letter(std::span<const std::byte> bytes) {
   }
   std::memcpy(&view.head, bytes.data(), sizeof view.head);
   bytes = bytes.subspan(sizeof view.head);
-  if (view.head.kind > LetterKind::answer || view.head.dtype > DType::boolean ||
-      view.head.text_bytes > bytes.size()) {
+  if (view.head.kind > LetterKind::answer || view.head.dtype > DType::boolean || view.head.text_bytes > bytes.size()) {
     return std::nullopt;
   }
   view.text = {reinterpret_cast<const char*>(bytes.data()), view.head.text_bytes};

@@ -75,10 +75,12 @@ class Link {
   // follows. Both are called once.
   virtual void open(LetterReader& reader) = 0;
   virtual void close() = 0;
-  // Copies the letter (at most kMaxLetterBytes) and returns at once. Letters to one peer arrive in order. What cannot be
-  // delivered is lost without an error: on_lost() tells.
+  // Copies the letter (at most kMaxLetterBytes) and returns at once. Letters to one peer arrive in order. What cannot
+  // be delivered is lost without an error: on_lost() tells.
   virtual void post(int peer, std::span<const std::byte> letter) = 0;
 
+  // From how many bytes on all_reduce() is faster than what comm/message makes of transfers.
+  virtual std::size_t fast_from() const { return 0; }
   // The engine's own all_reduce, in place (ReduceOrder::fast). Blocks, at most until the deadline. False, with nothing
   // done, where the engine has none for this dtype and operation: the same answer on every rank. Not with another
   // thread in it.
@@ -86,8 +88,7 @@ class Link {
 
   // A new link between `members` (ranks of this one, this one among them), in that order. Called by all members with
   // the same `generation`, which no other split of this link has; other ranks take no part.
-  virtual std::unique_ptr<Link> split(const std::vector<int>& members, std::uint64_t generation,
-                                      Deadline deadline) = 0;
+  virtual std::unique_ptr<Link> split(const std::vector<int>& members, std::uint64_t generation, Deadline deadline) = 0;
 };
 
 }  // namespace trireme::comm

@@ -91,13 +91,18 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   void run(Collective& state);
   void finish(Collective& state);
   void complete(Collective& state);
-  void work();
-  void wake_worker();
   void look();
   void settle();
   Collective& in_flight(std::uint64_t sequence) const { return *ring_[sequence % ring_.size()]; }
   void wait(Collective& state);
   bool poll(Collective& state);
+
+  // The communication thread (worker.cpp).
+  void want_worker();
+  void wake_worker();
+  void expect_waits(std::chrono::nanoseconds after_start);
+  void work();
+  void keep_an_eye(Lock& lock);
 
   // Messages (messages.cpp).
   std::shared_ptr<WorkState> start_message(Operation&& operation);
@@ -157,6 +162,7 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   std::uint64_t settled_ = 0;
   bool driving_ = false;        // a thread runs the oldest collective
   bool worker_wanted_ = false;  // it need not be one that waits for it
+  int prompt_waits_ = 0;        // large ones, one after the other, that the caller has waited for at once
   bool overdue_ = false;        // somebody's deadline has passed
   bool met_ = false;            // the openings of the oldest collective have arrived; of the thread that drives
   Openings openings_;

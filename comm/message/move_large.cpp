@@ -53,7 +53,10 @@ void all_gather_large(const Operation& op, int rank, int size, Transfers& transf
   const std::size_t element = size_of(op.output.dtype());
   std::byte* const input = op.input.count() > 0 ? op.input.bytes_data() : nullptr;
   exchange(
-      rank, size, transfers, workspace, [&](int) { return Region{input, op.input.bytes()}; },
+      rank, size, transfers, workspace,
+      [&](int) {
+        return Region{input, op.input.bytes()};
+      },
       [&](int peer) {
         const auto p = static_cast<std::size_t>(peer);
         if (op.offsets.empty()) {
@@ -68,8 +71,12 @@ void all_to_all_large(const Operation& op, int rank, int size, Transfers& transf
   const std::size_t piece = op.input.bytes() / static_cast<std::size_t>(size);
   exchange(
       rank, size, transfers, workspace,
-      [&](int peer) { return Region{op.input.bytes_data() + static_cast<std::size_t>(peer) * piece, piece}; },
-      [&](int peer) { return Region{op.output.bytes_data() + static_cast<std::size_t>(peer) * piece, piece}; });
+      [&](int peer) {
+        return Region{op.input.bytes_data() + static_cast<std::size_t>(peer) * piece, piece};
+      },
+      [&](int peer) {
+        return Region{op.output.bytes_data() + static_cast<std::size_t>(peer) * piece, piece};
+      });
 }
 
 void broadcast_large(const Operation& op, int rank, int size, Transfers& transfers, Workspace& workspace) {
@@ -81,7 +88,9 @@ void broadcast_large(const Operation& op, int rank, int size, Transfers& transfe
   const auto piece = [&](std::int64_t k) { return whole.piece(static_cast<std::size_t>(k) * kLinkBytes, kLinkBytes); };
   std::vector<Transfers::Handle>& handles = workspace.handles;  // [k % ahead]: in; [ahead + k % ahead]: out
   handles.assign(2 * kLinksAhead, 0);
-  const auto in = [&](std::int64_t k) -> Transfers::Handle& { return handles[static_cast<std::size_t>(k % kLinksAhead)]; };
+  const auto in = [&](std::int64_t k) -> Transfers::Handle& {
+    return handles[static_cast<std::size_t>(k % kLinksAhead)];
+  };
   const auto out = [&](std::int64_t k) -> Transfers::Handle& {
     return handles[static_cast<std::size_t>(kLinksAhead + k % kLinksAhead)];
   };

@@ -22,7 +22,8 @@ Openings::Openings(Link& link, std::function<void()> look)
 std::byte* Openings::sent(std::uint64_t sequence) const { return received(sequence, link_.rank()); }
 
 std::byte* Openings::received(std::uint64_t sequence, int peer) const {
-  const std::size_t index = sequence % kWindow * static_cast<std::size_t>(link_.size()) + static_cast<std::size_t>(peer);
+  const std::size_t index =
+      sequence % kWindow * static_cast<std::size_t>(link_.size()) + static_cast<std::size_t>(peer);
   return memory_.bytes_data() + index * kOpeningBytes;
 }
 
@@ -30,8 +31,7 @@ std::span<std::byte> Openings::payload_to_send(std::uint64_t sequence) {
   return {sent(sequence) + sizeof(OpeningHead), kMaxPayloadBytes};
 }
 
-void Openings::send(std::uint64_t sequence, const Signature& signature, const OpName& name,
-                    std::size_t payload_bytes) {
+void Openings::send(std::uint64_t sequence, const Signature& signature, const OpName& name, std::size_t payload_bytes) {
   std::byte* const opening = sent(sequence);
   new (opening) OpeningHead{sequence, signature, name};
   for (int i = 1; i < link_.size(); ++i) {

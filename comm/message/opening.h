@@ -12,7 +12,7 @@
 
 namespace trireme::comm::message {
 
-inline constexpr std::uint64_t kWindow = 4;                 // collectives opened ahead of their turn
+inline constexpr std::uint64_t kWindow = 4;                // collectives opened ahead of their turn
 inline constexpr std::size_t kMaxPayloadBytes = 32 << 10;  // larger operations exchange their data afterwards
 
 struct alignas(64) OpeningHead {

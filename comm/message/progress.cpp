@@ -35,7 +35,7 @@ std::shared_ptr<WorkState> MessageCommunicator::start_collective(Operation&& ope
   }
   // A small one is done with its opening as far as the peers are concerned; any other needs somebody to carry it out.
   if (!state->small || opened_ < started_) {
-    wake_worker();
+    want_worker();
   }
   return state;
 }
@@ -116,7 +116,7 @@ void MessageCommunicator::run(Collective& state) {
   if (state.small) {
     finish(state);
     openings_.expect(op.sequence + kWindow);
-  } else if (op.order == ReduceOrder::fast && op.kind == OpKind::all_reduce &&
+  } else if (state.by_engine &&
              link_->all_reduce(op.output.bytes_data(), op.output.count(), op.output.dtype(), op.op, state.deadline())) {
     // the engine has done it
   } else if (op.kind == OpKind::all_gather) {
@@ -208,26 +208,6 @@ void MessageCommunicator::look() {
   }
 }
 
-void MessageCommunicator::wake_worker() {
-  worker_wanted_ = true;
-  if (!worker_.joinable()) {
-    worker_ = std::thread([this] { work(); });
-  } else if (!driving_) {
-    wanted_.notify_all();
-  }
-}
-
-void MessageCommunicator::work() {
-  Lock lock(mutex_);
-  while (!closing_) {
-    if (worker_wanted_ && !driving_ && completed_ < opened_ && !failure_) {
-      drive(lock, ~std::uint64_t{0});
-    } else {
-      wanted_.wait(lock);
-    }
-  }
-}
-
 // The flight recorder belongs to the caller's thread, as do the arrays.
 void MessageCommunicator::settle() {
   for (; settled_ < completed_; ++settled_) {
@@ -248,6 +228,9 @@ void MessageCommunicator::wait(Collective& state) {
   const TimePoint begin = std::chrono::steady_clock::now();
   Lock lock(mutex_);
   TimePoint until = state.deadline();
+  if (!state.small) {
+    expect_waits(begin - state.operation.start);
+  }
   while (!state.done.load(std::memory_order_acquire) && !failure_) {
     if (!driving_) {
       drive(lock, state.operation.sequence);

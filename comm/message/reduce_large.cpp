@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::uint32_t kDataTag = 1;
 constexpr std::uint32_t kResultTag = 2;
-constexpr std::size_t kPieceBytes = 2 << 20;
+constexpr std::size_t kPieceBytes = 2 << 20;  // less costs wake-ups, more costs cache
 constexpr std::size_t kMaxScratchBytes = 64 << 20;
 constexpr std::size_t kLine = 64;
 
@@ -52,7 +52,9 @@ class Slicing {
     if (!op_.offsets.empty()) {
       return op_.offsets[static_cast<std::size_t>(rank) + 1];
     }
-    return op_.kind == OpKind::reduce_scatter ? (rank + 1) * op_.output.count() : rank + 1 == size_ ? count_ : begin_of(rank + 1);
+    return op_.kind == OpKind::reduce_scatter ? (rank + 1) * op_.output.count()
+           : rank + 1 == size_                ? count_
+                                              : begin_of(rank + 1);
   }
 
   const Operation& op_;
@@ -103,7 +105,9 @@ class Reduction {
   }
 
  private:
-  Workspace::Round& round(std::int64_t k) { return workspace_.rounds[static_cast<std::size_t>(k) % Workspace::kRounds]; }
+  Workspace::Round& round(std::int64_t k) {
+    return workspace_.rounds[static_cast<std::size_t>(k) % Workspace::kRounds];
+  }
   int parts_of(int rank) const {
     const auto r = static_cast<std::size_t>(rank);
     return op_.layout->first_slot[r + 1] - op_.layout->first_slot[r];

@@ -58,7 +58,7 @@ void finish_reduction(const Operation& op, int rank, std::span<const std::byte* 
     const int parts = op.layout->first_slot[p + 1] - op.layout->first_slot[p];
     for (int part = 0; part < parts; ++part) {
       const auto i = static_cast<std::size_t>(part);
-      const std::byte* from = peer != rank       ? payloads[p] + i * whole
+      const std::byte* from = peer != rank         ? payloads[p] + i * whole
                               : has_parts(op.kind) ? op.parts[i].array.bytes_data()
                                                    : op.input.bytes_data();
       sources.push_back(from + offset);
@@ -72,9 +72,9 @@ void finish_all_gather(const Operation& op, int rank, std::span<const std::byte*
   const std::size_t element = size_of(op.output.dtype());
   std::size_t at = 0;
   for (std::size_t peer = 0; peer < payloads.size(); ++peer) {
-    const std::size_t bytes =
-        op.offsets.empty() ? op.input.bytes()
-                           : static_cast<std::size_t>(op.offsets[peer + 1] - op.offsets[peer]) * element;
+    const std::size_t bytes = op.offsets.empty()
+                                  ? op.input.bytes()
+                                  : static_cast<std::size_t>(op.offsets[peer + 1] - op.offsets[peer]) * element;
     if (bytes > 0) {
       copy(op.output, at, peer == static_cast<std::size_t>(rank) ? op.input.bytes_data() : payloads[peer], bytes);
     }
@@ -95,9 +95,6 @@ void finish_all_to_all(const Operation& op, int rank, std::span<const std::byte*
 bool is_small(const Operation& op, int size) {
   if (op.kind == OpKind::barrier) {
     return true;
-  }
-  if (op.order == ReduceOrder::fast) {
-    return false;
   }
   std::int64_t count = count_of(op);
   if (has_parts(op.kind)) {

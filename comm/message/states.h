@@ -12,7 +12,9 @@ class Collective final : public WorkState {
       : owner(owner),
         operation(std::move(op)),
         signature(signature_of(operation)),
-        small(is_small(operation, owner->size())) {}
+        by_engine(operation.kind == OpKind::all_reduce && operation.order == ReduceOrder::fast &&
+                  operation.output.bytes() >= owner->link_->fast_from()),
+        small(!by_engine && is_small(operation, owner->size())) {}
 
   bool poll() override { return owner->poll(*this); }
   void wait() override { owner->wait(*this); }
@@ -21,7 +23,8 @@ class Collective final : public WorkState {
   MessageCommunicator* const owner;
   Operation operation;
   const Signature signature;
-  const bool small;
+  const bool by_engine;  // if the engine can
+  const bool small;      // done with its opening
   std::atomic<bool> done{false};
   std::chrono::steady_clock::time_point end{};
 };
@@ -37,7 +40,7 @@ class Post final : public WorkState {
 
   MessageCommunicator* const owner;
   Operation operation;
-  bool matched = false;  // a receive: its message is known; a send: it has been received
+  bool matched = false;     // a receive: its message is known; a send: it has been received
   std::int64_t number = 0;  // by which its sender knows the message
   std::vector<Link::Ticket> transfers;
   std::atomic<bool> done{false};

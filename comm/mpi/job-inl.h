@@ -43,7 +43,7 @@ class MpiJob {
   void link_ends();
 
   // Ends the job at once: a message that names this rank and its host, then MPI_Abort. For what cannot be mended.
-  [[noreturn]] void end_job(const std::string& reason, int exit_code) const;
+  void end_job(const std::string& reason, int exit_code) const;
 
  private:
   explicit MpiJob(const MpiOptions& options);

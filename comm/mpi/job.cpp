@@ -2,6 +2,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <mutex>
@@ -17,6 +18,10 @@ namespace trireme::comm {
 namespace {
 
 constexpr int kHighestTag = 1 << 22;  // more than links use
+
+// Between processes of a host Open MPI sends up to 4 KB at once; what is longer is announced, fetched and acknowledged.
+// At once is faster up to the longest opening of a collective. A setting of the user's goes before this.
+constexpr const char* kEagerLimit = "OMPI_MCA_btl_vader_eager_limit";
 
 // The same for processes that can see each other's pids, and for no others.
 std::uint64_t host_key() {
@@ -77,7 +82,11 @@ bool MpiJob::initialise() {
   if (running != 0) {
     check(mpi_.query_thread(&level), "MPI_Query_thread");
   } else {
+    const bool ours = std::getenv(kEagerLimit) == nullptr && setenv(kEagerLimit, "36864", 0) == 0;
     check(mpi_.init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &level), "MPI_Init_thread");
+    if (ours) {  // not for programs that this one starts
+      unsetenv(kEagerLimit);
+    }
     mpi_.comm_set_errhandler(mpi_.world, mpi_.errors_return);
   }
   require(level == MPI_THREAD_MULTIPLE,

@@ -2,9 +2,10 @@
 // for: a program starts, and uses other backends, on a machine without it.
 //
 // MPI lives as long as the process: the first connection initialises it unless the program has, and the end of the
-// process (return from main, exit()) finalises it if we initialised it. A rank that ends with another exit code than 0
-// waits for the others at most MpiOptions::timeout, then ends the whole job by MPI_Abort, with a message. Under mpirun
-// a rank that is killed ends the job: recovery is a new start from the newest checkpoint.
+// process (return from main, exit()) finalises it if we initialised it. Ranks end together. One that exits with 0 waits
+// for the others; one that exits with an error waits at most 5 s (75, which asks for a new start: `timeout`) and then
+// ends the whole job by MPI_Abort, with a message. Under mpirun a rank that is killed ends the job: recovery is a new
+// start from the newest checkpoint.
 #pragma once
 
 #include <chrono>

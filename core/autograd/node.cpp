@@ -12,7 +12,7 @@ std::uint64_t next_sequence() {
 
 }  // namespace
 
-Node::Node(const char* name) : sequence_(next_sequence()), name_(name) {}
+Node::Node(const char* name, bool walks) : walks_(walks), sequence_(next_sequence()), name_(name) {}
 
 Node::~Node() {
   for (Node* input : inputs()) {

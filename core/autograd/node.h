@@ -39,7 +39,8 @@ class Node : public Pooled {
   std::span<Node* const> inputs() const { return {inputs_, static_cast<std::size_t>(input_count_)}; }
 
  protected:
-  explicit Node(const char* name);
+  // `walks`: its backward runs a backward pass of its own.
+  explicit Node(const char* name, bool walks = false);
 
  private:
   friend class NodeRef;
@@ -50,6 +51,7 @@ class Node : public Pooled {
   std::atomic<unsigned> references_{1};
   std::uint8_t input_count_ = 0;
   bool released_ = false;
+  bool walks_;
   std::int32_t pending_ = 0;  // during backward: consumers that have not delivered yet
   std::uint64_t visit_ = 0;   // the backward() that counted `pending_`
   std::uint64_t sequence_;    // order of creation on this thread

@@ -1,7 +1,11 @@
-// What a strategy hears of the step in progress: called by Tensor::backward() and by the Loader.
+// What a strategy hears of the step in progress: called by Tensor::backward(), by the Loader, and by ops that look at
+// the whole global batch.
 #pragma once
 
+#include <string_view>
+
 #include "trireme/core/array/array.h"
+#include "trireme/core/base/error.h"
 
 namespace trireme {
 
@@ -13,6 +17,14 @@ class StepOwner {
   // This rank has no items in the step (an epoch's short last batch) but must take part in it: reduce and update.
   // step_context() already describes the step.
   virtual void run_idle_step() = 0;
+  // Adds `values` (f64) element by element over all lanes of the global batch, in place: the statistics of synchronized
+  // batch normalization. Blocks until every rank that has items in this step has called it; all do so in one order,
+  // with equal counts and names. Possible only where every rank runs one leaf a step: leaves that run one after another
+  // cannot wait for each other. Raises a usage Error that says what to do where it is not.
+  virtual void sum_over_batch(const Array& values, std::string_view name) {
+    (void)values;
+    fail_usage("{}: this strategy cannot add statistics over ranks; turn synchronized batch normalization off", name);
+  }
 
  protected:
   ~StepOwner() = default;

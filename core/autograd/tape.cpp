@@ -21,21 +21,33 @@ Tape& Tape::of_this_thread() {
 
 void Tape::run(Node& root, Array gradient) {
   struct Pass {
-    explicit Pass(Tape& owner) : tape(owner), first(owner.first_), outermost(owner.outermost_) {
+    explicit Pass(Tape& owner)
+        : tape(owner),
+          first(owner.first_),
+          outermost(owner.outermost_),
+          walkers(std::exchange(owner.walkers_, 0)),
+          running(std::exchange(owner.running_, nullptr)) {
       tape.first_ = tape.ready_.size();
     }
     ~Pass() {
       tape.ready_.resize(tape.first_);
       tape.first_ = first;
       tape.outermost_ = outermost;
+      tape.walkers_ = walkers;
+      tape.running_ = running;
     }
     Tape& tape;
     std::size_t first;
     std::uint64_t outermost;
+    std::int64_t walkers;
+    Node* running;
   } pass(*this);
+  require(pass.running == nullptr || pass.running->walks_,
+          "backward: a pass inside the backward of {}; record that op with walks = true",
+          pass.running == nullptr ? "" : pass.running->name());
   count(root);
   root.incoming_ = std::move(gradient);
-  push(&root);
+  ready(&root);
   while (ready_.size() > first_) {
     step(*pop());
   }
@@ -71,6 +83,7 @@ void Tape::count(Node& root) {
     stack_.pop_back();
     require(!node->released_, "backward: the tape of {} was already walked and freed; run the forward pass again",
             node->name());
+    walkers_ += node->walks_ ? 1 : 0;
     for (Node* input : node->inputs()) {
       if (input == nullptr) {
         continue;
@@ -88,6 +101,10 @@ void Tape::count(Node& root) {
   }
 }
 
+// A leaf is older than every op: among them its turn would come last. It has none, unless an inner pass may still add
+// to its gradient.
+void Tape::ready(Node* node) { node->as_leaf() != nullptr&& walkers_ == 0 ? step(*node) : push(node); }
+
 void Tape::step(Node& node) {
   if (node.as_leaf() != nullptr) {
     Gradients unused(node);
@@ -101,14 +118,17 @@ void Tape::step(Node& node) {
         gradient = gradient.clone();
       }
       Gradients gradients(node);
+      running_ = &node;
       node.backward(gradient, gradients);
+      running_ = nullptr;
     }
   }
+  walkers_ -= node.walks_ ? 1 : 0;
   node.release();
   node.released_ = true;
   for (Node* input : node.inputs()) {
     if (input != nullptr && --input->pending_ == 0) {
-      push(input);
+      ready(input);
     }
   }
 }

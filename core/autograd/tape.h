@@ -10,11 +10,12 @@
 namespace trireme {
 
 // A backward pass counts how many gradients each node will get, then runs nodes that have got all of theirs, latest
-// made first. That order is the same in every run, keeps memory low and makes gradients of late layers ready early.
+// made first. That order is the same in every run and keeps memory low. A leaf becomes ready as soon as its last
+// contribution has been made, so gradients of late layers can be sent while the walk goes on.
 //
-// Passes may nest (a node's backward may recompute a part of the forward pass and walk that): a leaf that both passes
-// reach becomes ready after the last contribution of the outermost one; a leaf that only an inner pass reaches, at its
-// end.
+// Passes may nest (a node recorded with `walks` may recompute a part of the forward pass and walk that): a leaf that
+// both passes reach becomes ready when the outer one has no such node left; a leaf that only an inner pass reaches,
+// within it.
 class Tape {
  public:
   // Its vectors keep their capacity: no allocation in the steady state.
@@ -27,6 +28,7 @@ class Tape {
  private:
   void count(Node& root);
   void step(Node& node);
+  void ready(Node* node);
   void push(Node* node);
   Node* pop();
 
@@ -34,6 +36,8 @@ class Tape {
   std::vector<Node*> stack_;
   std::size_t first_ = 0;
   std::uint64_t outermost_ = 0;  // the visit number of the outermost pass; 0 while there is none
+  std::int64_t walkers_ = 0;     // nodes of this pass that may start an inner one and have not run yet
+  Node* running_ = nullptr;      // the node of this pass whose backward runs
 };
 
 }  // namespace trireme

@@ -95,7 +95,7 @@ class Recorder {
 template <class Backward>
 class OpNode final : public Node {
  public:
-  OpNode(const char* name, Backward backward) : Node(name), backward_(std::move(backward)) {}
+  OpNode(const char* name, Backward backward, bool walks) : Node(name, walks), backward_(std::move(backward)) {}
   ~OpNode() override {
     if (alive_) {
       backward_.~Backward();
@@ -123,19 +123,22 @@ class OpNode final : public Node {
 //   }
 //
 // The lambda captures exactly the arrays that backward needs. `name` must be a string literal. At most kMaxInputs
-// inputs.
+// inputs. An op whose backward walks a tape of its own (it recomputes a part of the forward pass) must say so by
+// `walks`: leaves that the outer pass reaches then wait for what the inner one may add to them.
 template <class Backward>
-Tensor record(const char* name, Array value, std::span<const Tensor* const> inputs, Backward&& backward) {
+Tensor record(const char* name, Array value, std::span<const Tensor* const> inputs, Backward&& backward,
+              bool walks = false) {
   if (!Recorder::wanted(inputs)) {
     return Tensor(std::move(value));
   }
-  auto* node = new OpNode<std::decay_t<Backward>>(name, std::forward<Backward>(backward));
+  auto* node = new OpNode<std::decay_t<Backward>>(name, std::forward<Backward>(backward), walks);
   return Recorder::attach(std::move(value), node, inputs);
 }
 template <class Backward>
-Tensor record(const char* name, Array value, std::initializer_list<const Tensor*> inputs, Backward&& backward) {
+Tensor record(const char* name, Array value, std::initializer_list<const Tensor*> inputs, Backward&& backward,
+              bool walks = false) {
   return record(name, std::move(value), std::span<const Tensor* const>(inputs.begin(), inputs.size()),
-                std::forward<Backward>(backward));
+                std::forward<Backward>(backward), walks);
 }
 
 }  // namespace trireme

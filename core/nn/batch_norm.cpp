@@ -34,6 +34,7 @@ BatchNorm::BatchNorm(const char* name, std::int64_t channels, const BatchNormOpt
   bias_ = add_parameter("bias", {channels}, Init::constant(0));
   mean_ = add_buffer("running_mean", Array::zeros({channels}), options.momentum);
   variance_ = add_buffer("running_var", Array::full({channels}, 1), options.momentum);
+  mean_.observation->synchronized = variance_.observation->synchronized = options.synchronized;
 }
 
 Tensor BatchNorm::forward(const Tensor& x) {
@@ -42,8 +43,12 @@ Tensor BatchNorm::forward(const Tensor& x) {
          max_dims_);
   }
   ops::BatchStatistics statistics;
-  const Tensor out = ops::batch_norm(x, weight_, bias_, mean_.array, variance_.array,
-                                     {.training = training(), .eps = options_.eps}, training() ? &statistics : nullptr);
+  const ops::BatchNormOptions options{.training = training(),
+                                      .eps = options_.eps,
+                                      .owner = options_.synchronized ? step_context().owner : nullptr,
+                                      .name = path()};
+  const Tensor out =
+      ops::batch_norm(x, weight_, bias_, mean_.array, variance_.array, options, training() ? &statistics : nullptr);
   if (training()) {
     observe(mean_, std::move(statistics.mean));
     observe(variance_, std::move(statistics.variance));

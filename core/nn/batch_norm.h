@@ -9,13 +9,17 @@ namespace trireme::nn {
 
 struct BatchNormOptions {
   double eps = 1e-5;
-  double momentum = 0.1;  // running = (1 - momentum) * running + momentum * batch's
+  double momentum = 0.1;      // running = (1 - momentum) * running + momentum * batch's
+  bool synchronized = false;  // statistics of the global batch (PyTorch's SyncBatchNorm): one lane a rank only
 };
 
 // In training each forward pass normalizes by the statistics of its own input (one lane's micro-batch) and leaves them
 // in the buffers' observations, from which the strategy moves the running ones once a step (of several passes in one
 // leaf the last counts). Without a strategy (no owner in step_context()) they move at once, as PyTorch's do. Evaluation
 // normalizes by the running statistics.
+//
+// Synchronized, the statistics are those of the global batch, exchanged between the ranks in forward and backward.
+// Every rank must then run exactly one lane, without accumulation; anything else is a usage Error (docs/numerics.md).
 //
 // Parameters: weight [C] (ones), bias [C] (zeros). Buffers: running_mean [C] (zeros), running_var [C] (ones, unbiased).
 class BatchNorm : public Module {

@@ -41,9 +41,10 @@ struct NamedParameter {
 // What a forward pass saw of a running statistic, until the strategy has taken it: running statistics move once a step,
 // from the mean over all lanes, so that they are the same for every world size.
 struct Observation {
-  Array value;          // same shape as the buffer; written by forward() in training
-  bool fresh = false;   // set by forward(), cleared by whoever has taken the value
-  double momentum = 0;  // buffer = (1 - momentum) * buffer + momentum * mean over lanes
+  Array value;                // same shape as the buffer; written by forward() in training
+  bool fresh = false;         // set by forward(), cleared by whoever has taken the value
+  double momentum = 0;        // buffer = (1 - momentum) * buffer + momentum * mean over lanes
+  bool synchronized = false;  // the value is that of the global batch: forward() exchanges it between ranks
 };
 
 // State that is not trained (running statistics). Always materialized.

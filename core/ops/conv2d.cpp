@@ -1,6 +1,7 @@
 #include "trireme/core/ops/conv2d.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "trireme/core/array/accumulate.h"
 #include "trireme/core/base/parallel.h"
@@ -88,9 +89,56 @@ void forward(const Convolution& c, const T* x, const T* weight, const T* bias, T
   });
 }
 
+// The gradient's patches as the pixels see them: a convolution of step 1 run backwards is one with flipped weights, and
+// gathering patches is cheaper than adding them back where they came from.
+std::optional<PatchGeometry> reversed(const PatchGeometry& p, std::int64_t outputs) {
+  const std::int64_t padding = p.dilation * (p.kernel_width - 1) - p.padding;
+  if (p.stride != 1 || p.kernel_height != p.kernel_width || padding < 0 || p.identity()) {
+    return std::nullopt;
+  }
+  return PatchGeometry{outputs, p.out_height(), p.out_width(), p.kernel_height, p.kernel_width, 1, padding, p.dilation};
+}
+
+// flipped[C, O, taps] of weight[O, C, taps], the last tap first.
+template <class T>
+void flip(const Convolution& c, const T* weight, T* flipped) {
+  const std::int64_t taps = c.patch.kernel_height * c.patch.kernel_width;
+  for (std::int64_t o = 0; o < c.outputs; ++o) {
+    for (std::int64_t channel = 0; channel < c.patch.channels; ++channel) {
+      const T* from = weight + (o * c.patch.channels + channel) * taps;
+      std::reverse_copy(from, from + taps, flipped + (channel * c.outputs + o) * taps);
+    }
+  }
+}
+
+// dx[C, pixels] = flipped[C, O taps] patches of dy[O taps, pixels]
+template <class T>
+void backward_reversed(const Convolution& c, const PatchGeometry& patch, const T* dy, const Array& weight, T* dx) {
+  const Array flipped = Array::empty(weight.shape(), weight.dtype());
+  for (std::int64_t group = 0; group < c.groups; ++group) {
+    flip(c, weight.data<T>() + c.weight_offset(group), flipped.data<T>() + c.weight_offset(group));
+  }
+  parallel_for(c.images * c.groups, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      gemm(GemmArgs<T>{.m = c.patch.channels,
+                       .n = patch.positions(),
+                       .k = patch.taps(),
+                       .a = flipped.data<T>() + c.weight_offset(i),
+                       .lda = patch.taps(),
+                       .b = patches(patch, dy + c.result_offset(i)),
+                       .ldb = patch.positions(),
+                       .c = dx + c.image_offset(i),
+                       .ldc = patch.positions()});
+    }
+  });
+}
+
 // columns[K, P] = weight^T[K, O] dy[O, P], then back into the image.
 template <class T>
-void backward_input(const Convolution& c, const T* dy, const T* weight, T* dx) {
+void backward_input(const Convolution& c, const T* dy, const Array& weight, T* dx) {
+  if (const auto patch = reversed(c.patch, c.outputs)) {
+    return backward_reversed(c, *patch, dy, weight, dx);
+  }
   const std::int64_t positions = c.patch.positions();
   parallel_for(c.images * c.groups, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
@@ -101,7 +149,7 @@ void backward_input(const Convolution& c, const T* dy, const T* weight, T* dx) {
                        .m = c.patch.taps(),
                        .n = positions,
                        .k = c.outputs,
-                       .a = weight + c.weight_offset(i),
+                       .a = weight.data<T>() + c.weight_offset(i),
                        .lda = c.patch.taps(),
                        .b = dy + c.result_offset(i),
                        .ldb = positions,
@@ -169,7 +217,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
                     const T* dy = gradient.data<T>();
                     if (gradients.wants(0)) {
                       Array dx = Array::empty(image.shape(), image.dtype());
-                      backward_input(c, dy, kernel.data<T>(), dx.data<T>());
+                      backward_input(c, dy, kernel, dx.data<T>());
                       gradients.add(0, std::move(dx));
                     }
                     gradients.write(1, kernel.shape(), kernel.dtype(), [&](const Array& dw, bool accumulate) {

@@ -103,16 +103,14 @@ class ChunkedHead {
   std::int64_t classes_;
 };
 
-// array *= factor.
-void scale(const Array& array, double factor) {
-  if (!array.defined() || factor == 1.0) {
-    return;
-  }
+// target = array * factor, or target += array * factor. `target` may be `array`.
+void write_scaled(const Array& array, double factor, const Array& target, bool accumulate) {
   dispatch_real(array.dtype(), "linear_cross_entropy", [&](auto tag) {
     using T = decltype(tag);
-    parallel_for(array.count(), kScaleTile, [x = array.data<T>(), by = static_cast<T>(factor)](auto begin, auto end) {
+    const T by = static_cast<T>(factor);
+    parallel_for(array.count(), kScaleTile, [=, x = array.data<T>(), y = target.data<T>()](auto begin, auto end) {
       for (std::int64_t i = begin; i < end; ++i) {
-        x[i] *= by;
+        y[i] = accumulate ? y[i] + x[i] * by : x[i] * by;
       }
     });
   });
@@ -146,13 +144,17 @@ Tensor linear_cross_entropy(const Tensor& x, const Tensor& weight, const Array& 
   Tensor loss =
       record("linear_cross_entropy", Array::full({}, sum * factor, input.dtype()), {&x, &weight},
              [dx = std::move(dx), dweight = std::move(dweight)](const Array& gradient, Gradients& gradients) mutable {
-               scale(dx, gradient.item());
-               scale(dweight, gradient.item());
+               const double factor = gradient.item();
                if (dx.defined()) {
+                 if (factor != 1.0) {
+                   write_scaled(dx, factor, dx, false);
+                 }
                  gradients.add(0, std::move(dx));
                }
                if (dweight.defined()) {
-                 gradients.add(1, std::move(dweight));
+                 gradients.write(1, dweight.shape(), dweight.dtype(), [&](const Array& target, bool accumulate) {
+                   write_scaled(dweight, factor, target, accumulate);
+                 });
                }
              });
   loss.set_weight(static_cast<double>(rows), false);

@@ -9,8 +9,8 @@
 namespace trireme::strategies {
 
 GradientBuckets::GradientBuckets(comm::Communicator& communicator, std::vector<Parameter> parameters,
-                                 std::size_t first_bytes, std::size_t bytes)
-    : communicator_(communicator), parameters_(std::move(parameters)), first_bytes_(first_bytes), bytes_(bytes) {
+                                 const Options& options)
+    : communicator_(communicator), parameters_(std::move(parameters)), options_(options) {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& parameter = parameters_[i];
     require(parameter.tensor.dtype() == DType::f32, "mirrored: parameter {} has dtype {}; f32 expected", parameter.name,
@@ -36,7 +36,7 @@ void GradientBuckets::plan(std::vector<std::size_t> order) {
   for (const Parameter& parameter : parameters_) {
     counts.push_back(parameter.tensor.count());
   }
-  buckets_ = plan_buckets(counts, order, sizeof(float), first_bytes_, bytes_);
+  buckets_ = plan_buckets(counts, order, sizeof(float), options_.first_bytes, options_.bytes);
   bucket_of_.assign(parameters_.size(), 0);
   bucket_names_.clear();
   for (std::size_t b = 0; b < buckets_.size(); ++b) {
@@ -78,7 +78,7 @@ void GradientBuckets::allocate_buffers(int depth) {
 void GradientBuckets::open_leaf(const LeafPlace& place) {
   allocate_buffers(std::max(place.depth, 1));
   height_ = place.height;
-  merges_ = place.merges;
+  merges_ = place.last && options_.order == comm::ReduceOrder::fast ? place.height : place.merges;
   reduce_ = place.last;
   layout_ = place.layout;
   parts_ = place.parts;
@@ -128,6 +128,11 @@ void GradientBuckets::bucket_full(std::size_t bucket) {
 void GradientBuckets::start_reductions() {
   while (next_to_start_ < buckets_.size() && flights_[next_to_start_].full) {
     const std::size_t b = next_to_start_++;
+    if (options_.order == comm::ReduceOrder::fast) {
+      works_[b] = communicator_.all_reduce(buffers_[0][b], comm::ReduceOp::sum,
+                                           {.name = bucket_names_[b], .order = comm::ReduceOrder::fast});
+      continue;
+    }
     scratch_.clear();
     for (std::size_t p = 0; p < parts_.size(); ++p) {
       scratch_.push_back({parts_[p], buffers_[p][b]});
@@ -159,6 +164,11 @@ void GradientBuckets::reduce_without_parts(std::shared_ptr<const comm::Reduction
   parts_ = {};
   layout_ = std::move(layout);
   next_to_start_ = 0;
+  if (options_.order == comm::ReduceOrder::fast) {
+    for (const Array& buffer : buffers_[0]) {
+      buffer.fill(0);
+    }
+  }
   for (Flight& flight : flights_) {
     flight = {0, true};
   }

@@ -5,6 +5,8 @@
 // bucket's due additions are made while it is warm in the cache, and after the rank's last leaf its reduction is
 // started, in bucket order, while backward goes on. The reduced gradient ends in buffer 0, of which the parameters'
 // gradients are views.
+//
+// In fast order a rank brings one sum instead of the lane tree's parts, for the communicator to add in its own way.
 #pragma once
 
 #include <cstdint>
@@ -22,10 +24,10 @@ namespace trireme::strategies {
 // Where a leaf's gradients go: the stack of partial sums of sharding/lane_plan.h.
 struct LeafPlace {
   int height = 0;                       // the stack's height before this leaf
-  int merges = 0;                       // additions due after it
+  int merges = 0;                       // additions due after it; in fast order the rank's last leaf makes all
   int depth = 1;                        // the most the stack will hold in this step
   bool last = true;                     // the rank's last leaf: full buckets are reduced at once
-  std::span<const Subtree> parts = {};  // what the rank brings to the reduction
+  std::span<const Subtree> parts = {};  // what the rank brings to a canonical reduction
   std::shared_ptr<const comm::ReductionLayout> layout;
 };
 
@@ -37,8 +39,13 @@ class GradientBuckets {
     NodeRef leaf;  // kept, so that a parameter frozen later still has its hook and buffer
   };
 
-  GradientBuckets(comm::Communicator& communicator, std::vector<Parameter> parameters, std::size_t first_bytes,
-                  std::size_t bytes);
+  struct Options {
+    std::size_t first_bytes = 1 << 20;
+    std::size_t bytes = 25 << 20;
+    comm::ReduceOrder order = comm::ReduceOrder::canonical;
+  };
+
+  GradientBuckets(comm::Communicator& communicator, std::vector<Parameter> parameters, const Options& options);
   ~GradientBuckets();
   GradientBuckets(const GradientBuckets&) = delete;
   GradientBuckets& operator=(const GradientBuckets&) = delete;
@@ -78,8 +85,7 @@ class GradientBuckets {
 
   comm::Communicator& communicator_;
   std::vector<Parameter> parameters_;
-  std::size_t first_bytes_;
-  std::size_t bytes_;
+  Options options_;
 
   std::vector<Bucket> buckets_;
   std::vector<std::string> bucket_names_;

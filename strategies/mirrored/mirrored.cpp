@@ -61,9 +61,13 @@ void Mirrored::prepare(nn::Module& model, optim::Optimizer& optimizer) {
   require(!trained.empty(), "mirrored: every parameter is frozen; there is nothing to train");
   std::vector<nn::NamedBuffer> observed = model_buffers_;
   std::erase_if(observed, [](const nn::NamedBuffer& buffer) { return buffer.observation == nullptr; });
+  const bool synchronized =
+      std::ranges::any_of(observed, [](const nn::NamedBuffer& buffer) { return buffer.observation->synchronized; });
+  batch_sums_ = std::make_unique<BatchSums>(communicator(), synchronized);
   scalars_ = std::make_unique<StepScalars>(communicator(), trained.size(), std::move(observed));
-  gradients_ = std::make_unique<GradientBuckets>(communicator(), std::move(trained), options_.first_bucket_bytes,
-                                                 options_.bucket_bytes);
+  gradients_ = std::make_unique<GradientBuckets>(
+      communicator(), std::move(trained),
+      GradientBuckets::Options{options_.first_bucket_bytes, options_.bucket_bytes, options_.reduce_order});
   attach_optimizer();
   step_context().owner = this;
   step_context().seed = options_.seed;
@@ -130,6 +134,7 @@ double Mirrored::begin_backward(const Array& loss, double weight, bool weight_de
   require(!(accumulating_ && by_loader),
           "no_sync() was used with a Loader; pass {{.accumulate = k}} to the Loader instead");
   const StepPlan& plan = current_plan();
+  batch_sums_->begin(plan.split);
   const auto done = static_cast<std::size_t>(leaves_done_);
   require(done < plan.lanes.leaves.size() && (!by_loader || plan.lanes.leaves[done].leaf == context.leaf),
           "backward: lane {} runs, another was expected; the Loader must be made with this strategy's world",
@@ -167,8 +172,18 @@ bool Mirrored::step() {
   return true;
 }
 
+void Mirrored::sum_over_batch(const Array& values, std::string_view name) {
+  require_usage(
+      !accumulating_ && !accumulated_,
+      "{}: synchronized batch normalization with gradient accumulation by no_sync(): its passes run one after "
+      "another and cannot exchange statistics; turn one of both off",
+      name);
+  batch_sums_->sum(current_plan().split, values, name);
+}
+
 void Mirrored::run_idle_step() {
   const StepPlan& plan = current_plan();
+  batch_sums_->begin(plan.split);
   gradients_->reduce_without_parts(plan.layout);
   finish_step(plan);
 }

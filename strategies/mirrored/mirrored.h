@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "trireme/strategies/batch_sums.h"
 #include "trireme/strategies/mirrored/gradient_buckets.h"
 #include "trireme/strategies/step_plans.h"
 #include "trireme/strategies/step_scalars.h"
@@ -17,6 +18,9 @@ struct MirroredOptions {
   std::uint64_t seed = 0;                    // of initial values that the model does not have yet
   std::size_t first_bucket_bytes = 1 << 20;  // small, so that communication starts early in backward
   std::size_t bucket_bytes = 25 << 20;
+  // fast: each rank adds its lanes into one sum and the backend reduces these as it likes. Bits of the gradients then
+  // depend on the number of ranks and on the backend; loss, weights and norm are added exactly as ever.
+  comm::ReduceOrder reduce_order = comm::ReduceOrder::canonical;
 };
 
 // Used by the rank's one training thread. Not copyable: the model's gradients point into it.
@@ -39,6 +43,7 @@ class Mirrored final : public Strategy {
 
   double begin_backward(const Array& loss, double weight, bool weight_depends_on_data) override;
   void run_idle_step() override;
+  void sum_over_batch(const Array& values, std::string_view name) override;
 
  private:
   void place_parameters();
@@ -55,6 +60,7 @@ class Mirrored final : public Strategy {
   std::vector<nn::NamedBuffer> model_buffers_;
   std::unique_ptr<GradientBuckets> gradients_;
   std::unique_ptr<StepScalars> scalars_;
+  std::unique_ptr<BatchSums> batch_sums_;
   StepPlans plans_;
   Array norm_limbs_;
   std::vector<std::size_t> slot_of_trained_;  // trained parameter -> optimizer slot

@@ -1,14 +1,13 @@
-// Other programs open what we write, and we open what they write. Needs Python with torch and safetensors: the
-// interpreter in TRIREME_TEST_PYTHON, or python3; without them these tests are skipped and say so.
+// Other programs open what we write, and we open what they write. Needs Python with torch and safetensors.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "tests/checkpoint/state_fixture.h"
+#include "tests/support/python.h"
 #include "tests/support/temp_dir.h"
 #include "trireme/checkpoint/model_file.h"
 
@@ -17,43 +16,31 @@ namespace {
 
 using namespace test_state;
 
-std::string python() {
-  const char* given = std::getenv("TRIREME_TEST_PYTHON");
-  return given != nullptr ? given : "python3";
-}
-
-bool have_packages() {
-  static const bool have = std::system((python() + " -c 'import torch, safetensors' >/dev/null 2>&1").c_str()) == 0;
-  return have;
-}
-
-int run_script(const std::string& script, const std::string& arguments) {
-  return std::system((python() + " " TRIREME_SOURCE_DIR "/tests/interop/" + script + " " + arguments).c_str());
-}
-
 class Interop : public testing::Test {
  protected:
   void SetUp() override {
-    if (!have_packages()) {
-      GTEST_SKIP() << python() << " has no torch and safetensors; set TRIREME_TEST_PYTHON to one that has";
+    if (const std::string reason = test::missing_packages("torch, safetensors"); !reason.empty()) {
+      GTEST_SKIP() << reason;
     }
   }
 };
 
 TEST_F(Interop, PythonAndPyTorchOpenMirroredAndShardedCheckpoints) {
-  for (const bool sharded : {false, true}) {
-    const test::TempDir dir;
-    PosixFileSystem files;
-    SteadyClock clock;
-    save_all(files, clock, dir / "c", 42, 3, sharded);
-    EXPECT_EQ(run_script("read_checkpoint.py", dir / "c/step-00000042 42"), 0);
-  }
+  const test::TempDir dir;
+  PosixFileSystem files;
+  SteadyClock clock;
+  save_all(files, clock, dir / "mirrored", 42, 3, false);
+  save_all(files, clock, dir / "sharded", 42, 3, true);
+  const test::PythonResult read = test::run_python(
+      "tests/interop/read_checkpoint.py", {"42", dir / "mirrored/step-00000042", dir / "sharded/step-00000042"});
+  EXPECT_EQ(read.exit_code, 0) << read.err;
 }
 
 TEST_F(Interop, FilesWrittenByPythonLoad) {
   const test::TempDir dir;
   PosixFileSystem files;
-  ASSERT_EQ(run_script("write_models.py", dir.path().string() + " 2>/dev/null >&2"), 0);
+  const test::PythonResult written = test::run_python("tests/interop/write_models.py", {dir.path().string()});
+  ASSERT_EQ(written.exit_code, 0) << written.err;
   for (const char* name : {"float64", "float32", "float16", "bfloat16"}) {
     const Array x = Array::zeros({4, 3});
     load_model(files, dir / (std::string(name) + ".safetensors"), std::vector<StateTensor>{{"x", {4, 3}, 0, x}});
@@ -62,7 +49,7 @@ TEST_F(Interop, FilesWrittenByPythonLoad) {
     }
   }
   if (!std::filesystem::exists(dir / "sums.txt")) {
-    GTEST_SKIP() << python() << " has no transformers: the GPT-2 files were not checked";
+    GTEST_SKIP() << test::missing_packages("transformers");
   }
   std::vector<StateTensor> wanted;
   std::vector<double> sums;

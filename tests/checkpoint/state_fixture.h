@@ -93,6 +93,9 @@ inline TrainingPosition position(std::int64_t step) {
   position.accumulate = 2;
   position.global_batch = 24;
   position.strategy = "mirrored";
+  position.epoch_loss = 1.0 / 3;
+  position.epoch_weight = 7;
+  position.best_seen = {-0.5, 2};
   position.extra = {{"precision", "f32"}, {"data", "words"}};
   return position;
 }

@@ -51,6 +51,10 @@ TEST(Writer, WhatIsSavedComesBack) {
   EXPECT_EQ(got.global_batch, expected.global_batch);
   EXPECT_EQ(got.strategy, expected.strategy);
   EXPECT_EQ(got.extra, expected.extra);
+  EXPECT_EQ(got.epoch_loss, expected.epoch_loss);
+  EXPECT_EQ(got.epoch_weight, expected.epoch_weight);
+  EXPECT_EQ(got.best_seen.value, expected.best_seen.value);
+  EXPECT_EQ(got.best_seen.looks_since, expected.best_seen.looks_since);
   EXPECT_EQ(reader.manifest().world_size, 1);
 }
 

@@ -1,5 +1,5 @@
-// A Link between the threads of one process, for tests of what is built on links: it keeps every rule of link.h, notices
-// when its user breaks one, and can lose ranks and hold messages back.
+// A Link between the threads of one process, for tests of what is built on links: it keeps every rule of link.h,
+// notices when its user breaks one, and can lose ranks and hold messages back.
 #pragma once
 
 #include <condition_variable>

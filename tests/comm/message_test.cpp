@@ -82,10 +82,14 @@ TEST(MessageCollectives, ADisagreementIsFoundBeforeAnyLengthDependsOnIt) {
   }
 }
 
-TEST(MessageCollectives, GoOnWhileTheCallerDoesSomethingElse) {
+void expect_progress_without_waiting(int waits_before) {
   std::atomic<int> done{0};
   run_loop(2, [&](Communicator& comm) {
     const Array array = Array::full({1 << 20}, 1.0);
+    for (int i = 0; i < waits_before; ++i) {
+      comm.all_reduce(array).wait();
+    }
+    array.fill(1);
     const comm::Work work = comm.all_reduce(array);
     if (comm.rank() == 0) {
       work.wait();  // needs the other rank, which waits for nothing
@@ -99,6 +103,11 @@ TEST(MessageCollectives, GoOnWhileTheCallerDoesSomethingElse) {
     EXPECT_EQ(array.data<float>()[12345], 2.0f);
   });
 }
+
+TEST(MessageCollectives, GoOnWhileTheCallerDoesSomethingElse) { expect_progress_without_waiting(0); }
+
+// Then nobody is woken for the next one; it is found out that this one is not waited for.
+TEST(MessageCollectives, GoOnAfterManyThatWereWaitedForAtOnce) { expect_progress_without_waiting(20); }
 
 TEST(MessageCollectives, WaitForASlowRank) {
   run_loop(3, [](Communicator& comm) {

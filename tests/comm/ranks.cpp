@@ -22,8 +22,6 @@
 namespace trireme::test {
 namespace {
 
-using WorldBody = std::function<void(std::shared_ptr<comm::Communicator>)>;
-
 constexpr auto kPatience = std::chrono::seconds(60);
 
 struct Child {
@@ -40,11 +38,11 @@ void say(int pipe, const std::string& text) {
 
 // Runs in the child, and never returns to the test.
 [[noreturn]] void run_child(const Connect& connect, int rank, int size, const std::string& directory, int pipe,
-                            const WorldBody& body, const RankOptions& options) {
+                            const RankBody& body, const RankOptions& options) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   try {
     if (const auto communicator = connect(rank, size, directory, options.timeout)) {
-      body(communicator);
+      body(*communicator);
     }
   } catch (const std::exception& error) {
     say(pipe, error.what());
@@ -56,7 +54,7 @@ void say(int pipe, const std::string& text) {
   _exit(0);
 }
 
-Child fork_rank(const Connect& connect, int rank, int size, const std::string& directory, const WorldBody& body,
+Child fork_rank(const Connect& connect, int rank, int size, const std::string& directory, const RankBody& body,
                 const RankOptions& options) {
   int ends[2];
   if (pipe(ends) != 0) {
@@ -98,9 +96,11 @@ void judge(int rank, const Child& child, int status, bool ended, const RankOptio
   }
 }
 
-void run_worlds_of_threads(int size, const WorldBody& body, const RankOptions& options) {
+// The body on threads whose world is made into something else first.
+template <class Join>
+void run_joined_threads(int size, const RankBody& body, const RankOptions& options, Join join) {
   const auto run = [&] {
-    comm::run_local(size, [&](comm::World world) { body(world.communicator()); },
+    comm::run_local(size, [&](comm::World world) { body(*join(world.communicator())); },
                     {.backend = "local", .timeout = options.timeout});
   };
   EXPECT_NO_THROW(run());
@@ -112,46 +112,16 @@ std::shared_ptr<comm::Communicator> connect_shm(int rank, int size, const std::s
   return comm::shm::ShmCommunicator::connect(rank, size, store, timeout);
 }
 
-void run_worlds_of_processes(const Connect& connect, int size, const WorldBody& body, const RankOptions& options) {
-  const TempDir directory;
-  std::fflush(nullptr);  // else each child would print it again
-  std::vector<Child> children;
-  for (int rank = 0; rank < size; ++rank) {
-    children.push_back(fork_rank(connect, rank, size, directory / "store", body, options));
-  }
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  const auto end = [&](int rank) {
-    Child& child = children[static_cast<std::size_t>(rank)];
-    const bool ended = rank != options.stopped_rank && listen_to(child, deadline);
-    if (!ended) {
-      kill(child.pid, SIGKILL);
-    }
-    int status = 0;
-    waitpid(child.pid, &status, 0);
-    close(child.pipe);
-    judge(rank, child, status, ended || rank == options.stopped_rank, options);
-  };
-  for (int rank = 0; rank < size; ++rank) {
-    if (rank != options.stopped_rank) {
-      end(rank);
-    }
-  }
-  if (options.stopped_rank >= 0) {
-    end(options.stopped_rank);
-  }
+std::shared_ptr<comm::Communicator> connect_gloo(int rank, int size, const std::string& directory,
+                                                 std::chrono::milliseconds timeout) {
+  return comm::connect_gloo(rank, size, std::make_shared<comm::FileStore>(directory), {.timeout = timeout});
 }
 
-// The body on ranks of these hosts.
-WorldBody on_hosts(std::vector<std::vector<int>> hosts, const RankBody& body) {
-  return [hosts = std::move(hosts), &body](std::shared_ptr<comm::Communicator> whole) {
-    const auto joined = join_hosts(hosts, whole);
-    whole.reset();  // as in a program: it belongs to the whole now
-    body(*joined);
-  };
-}
-
-WorldBody on_one_host(const RankBody& body) {
-  return [&body](const std::shared_ptr<comm::Communicator>& world) { body(*world); };
+int host_of(const std::vector<std::vector<int>>& hosts, int rank) {
+  const auto found = std::find_if(hosts.begin(), hosts.end(), [&](const std::vector<int>& ranks) {
+    return std::find(ranks.begin(), ranks.end(), rank) != ranks.end();
+  });
+  return static_cast<int>(found - hosts.begin());
 }
 
 }  // namespace
@@ -190,45 +160,106 @@ std::vector<std::vector<int>> cyclic_hosts(int size) {
 
 std::shared_ptr<comm::Communicator> join_hosts(const std::vector<std::vector<int>>& hosts,
                                                const std::shared_ptr<comm::Communicator>& whole) {
-  int host = 0;
-  while (std::find(hosts[static_cast<std::size_t>(host)].begin(), hosts[static_cast<std::size_t>(host)].end(),
-                   whole->rank()) == hosts[static_cast<std::size_t>(host)].end()) {
-    ++host;
-  }
-  return comm::connect_hierarchical(hosts, whole->split(host, whole->rank()), whole);
+  return comm::connect_hierarchical(hosts, whole->split(host_of(hosts, whole->rank()), whole->rank()), whole);
 }
 
 void run_processes_over(const Connect& connect, int size, const RankBody& body, const RankOptions& options) {
-  run_worlds_of_processes(connect, size, on_one_host(body), options);
+  const TempDir directory;
+  std::fflush(nullptr);  // else each child would print it again
+  std::vector<Child> children;
+  for (int rank = 0; rank < size; ++rank) {
+    children.push_back(fork_rank(connect, rank, size, directory / "store", body, options));
+  }
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  const auto end = [&](int rank) {
+    Child& child = children[static_cast<std::size_t>(rank)];
+    const bool ended = rank != options.stopped_rank && listen_to(child, deadline);
+    if (!ended) {
+      kill(child.pid, SIGKILL);
+    }
+    int status = 0;
+    waitpid(child.pid, &status, 0);
+    close(child.pipe);
+    judge(rank, child, status, ended || rank == options.stopped_rank, options);
+  };
+  for (int rank = 0; rank < size; ++rank) {
+    if (rank != options.stopped_rank) {
+      end(rank);
+    }
+  }
+  if (options.stopped_rank >= 0) {
+    end(options.stopped_rank);
+  }
 }
+
 void run_threads(int size, const RankBody& body, const RankOptions& options) {
-  run_worlds_of_threads(size, on_one_host(body), options);
+  run_joined_threads(size, body, options, [](const auto& world) { return world; });
 }
+
 void run_processes(int size, const RankBody& body, const RankOptions& options) {
   run_processes_over(connect_shm, size, body, options);
 }
+
 void run_gloo(int size, const RankBody& body, const RankOptions& options) {
   if (!comm::has_gloo()) {
     GTEST_SKIP() << "this build has no Gloo";
   }
+  run_processes_over(connect_gloo, size, body, options);
+}
+
+void run_uneven_hosts(int size, const RankBody& body, const RankOptions& options) {
+  run_joined_threads(size, body, options, [&](const auto& world) { return join_hosts(uneven_hosts(size), world); });
+}
+
+void run_cyclic_hosts(int size, const RankBody& body, const RankOptions& options) {
+  run_joined_threads(size, body, options, [&](const auto& world) { return join_hosts(cyclic_hosts(size), world); });
+}
+
+void run_hosts_of_processes(int size, const RankBody& body, const RankOptions& options) {
   const auto connect = [](int rank, int ranks, const std::string& directory, std::chrono::milliseconds timeout) {
-    return comm::connect_gloo(rank, ranks, std::make_shared<comm::FileStore>(directory), {.timeout = timeout});
+    return join_hosts(block_hosts(ranks), connect_shm(rank, ranks, directory, timeout));
   };
   run_processes_over(connect, size, body, options);
 }
-void run_uneven_hosts(int size, const RankBody& body, const RankOptions& options) {
-  run_worlds_of_threads(size, on_hosts(uneven_hosts(size), body), options);
-}
-void run_cyclic_hosts(int size, const RankBody& body, const RankOptions& options) {
-  run_worlds_of_threads(size, on_hosts(cyclic_hosts(size), body), options);
-}
-void run_hosts_of_processes(int size, const RankBody& body, const RankOptions& options) {
-  run_worlds_of_processes(connect_shm, size, on_hosts(block_hosts(size), body), options);
+
+void run_shm_and_gloo(int size, const RankBody& body, const RankOptions& options) {
+  if (!comm::has_gloo()) {
+    GTEST_SKIP() << "this build has no Gloo";
+  }
+  const auto connect = [](int rank, int ranks, const std::string& directory, std::chrono::milliseconds timeout) {
+    const auto hosts = block_hosts(ranks);
+    const int host = host_of(hosts, rank);
+    const std::vector<int>& here = hosts[static_cast<std::size_t>(host)];
+    auto whole = connect_gloo(rank, ranks, directory, timeout);
+    auto inside = connect_shm(rank - here[0], static_cast<int>(here.size()),
+                              directory + "-host-" + std::to_string(host), timeout);
+    return comm::connect_hierarchical(hosts, std::move(inside), std::move(whole));
+  };
+  run_processes_over(connect, size, body, options);
 }
 
 int size_given_by_mpirun() {
   const char* const size = std::getenv("OMPI_COMM_WORLD_SIZE");
   return size == nullptr ? 0 : std::atoi(size);
+}
+
+std::string joined_over_ranks(const std::string& captured) {
+  if (size_given_by_mpirun() == 0) {
+    return captured;
+  }
+  const auto comm = comm::connect_mpi();
+  const Array own = Array::full({1}, static_cast<double>(captured.size()), DType::i64);
+  const Array sizes = Array::empty({comm->size()}, DType::i64);
+  comm->all_gather(own, sizes).wait();
+  std::vector<std::int64_t> offsets{0};
+  for (int rank = 0; rank < comm->size(); ++rank) {
+    offsets.push_back(offsets.back() + sizes.data<std::int64_t>()[rank]);
+  }
+  const Array text = Array::empty({static_cast<std::int64_t>(captured.size())}, DType::u8);
+  const Array all = Array::empty({offsets.back()}, DType::u8);
+  std::copy(captured.begin(), captured.end(), text.data<std::uint8_t>());
+  comm->all_gather_v(text, all, offsets).wait();
+  return {all.data<std::uint8_t>(), all.data<std::uint8_t>() + all.count()};
 }
 
 void run_mpi(int size, const RankBody& body, const RankOptions& options) {

@@ -35,6 +35,8 @@ void run_gloo(int size, const RankBody& body, const RankOptions& options = {});
 void run_uneven_hosts(int size, const RankBody& body, const RankOptions& options = {});        // threads
 void run_cyclic_hosts(int size, const RankBody& body, const RankOptions& options = {});        // threads
 void run_hosts_of_processes(int size, const RankBody& body, const RankOptions& options = {});  // as run_processes
+// Hosts of neighbouring ranks, shared memory inside and Gloo across.
+void run_shm_and_gloo(int size, const RankBody& body, const RankOptions& options = {});
 
 // The hosts' ranks, for so many ranks.
 std::vector<std::vector<int>> block_hosts(int size);
@@ -45,6 +47,8 @@ std::shared_ptr<comm::Communicator> join_hosts(const std::vector<std::vector<int
                                                const std::shared_ptr<comm::Communicator>& whole);
 // How many ranks mpirun has started, of which this process is one; 0: none.
 int size_given_by_mpirun();
+// What all ranks have printed, where each has captured its own: under mpirun. Elsewhere the capture has all of it.
+std::string joined_over_ranks(const std::string& captured);
 // This process is one of the ranks, all of which run the same tests.
 // REQUIRES: size_given_by_mpirun() == size.
 void run_mpi(int size, const RankBody& body, const RankOptions& options = {});

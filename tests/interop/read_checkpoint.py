@@ -1,6 +1,6 @@
-"""Opens a checkpoint directory with the safetensors library and with PyTorch's distributed checkpoint reader.
+"""Opens checkpoint directories with the safetensors library and with PyTorch's distributed checkpoint reader.
 
-Usage: read_checkpoint.py DIRECTORY STEP. Exits 0 if both see every tensor with the values of
+Usage: read_checkpoint.py STEP DIRECTORY... Exits 0 if both see every tensor with the values of
 tests/checkpoint/state_fixture.h.
 """
 import os
@@ -30,8 +30,7 @@ def expected(index, shape, dtype, step):
     return torch.tensor(values, dtype=torch.float64).reshape(shape).to(dtype)
 
 
-def main():
-    directory, step = sys.argv[1], int(sys.argv[2])
+def check(directory, step):
     seen = {}
     for name in sorted(os.listdir(directory)):
         if name.endswith(".safetensors"):
@@ -47,6 +46,11 @@ def main():
     dcp.load(state, storage_reader=dcp.HuggingFaceStorageReader(directory), no_dist=True)
     for index, (name, shape, dtype) in enumerate(SPECS):
         assert torch.equal(state[name], expected(index, shape, dtype, step)), (name, state[name])
+
+
+def main():
+    for directory in sys.argv[2:]:
+        check(directory, int(sys.argv[1]))
     print("all tensors agree")
 
 

@@ -71,6 +71,43 @@ TEST_F(Classifier, DrawsItsOwnDigitsWithoutData) {
   EXPECT_LT(lines[4]["loss"].get<double>(), lines[0]["loss"].get<double>());
 }
 
+TEST_F(Classifier, SynchronizedBatchNormTrainsLikeOneRankWithTheWholeBatch) {
+  const std::vector<std::string> how = {"--model", "resnet", "--steps", "3", "--global-batch", "6", "--lanes"};
+  const auto losses = [this] {
+    std::vector<double> values;
+    for (const auto& line : read_metrics(metrics_)) {
+      if (line.contains("step")) {
+        values.push_back(line["loss"]);
+      }
+    }
+    return values;
+  };
+  ASSERT_EQ(run(command(with(how, {"1"}))).code, 0);
+  const std::vector<double> whole = losses();
+  for (const int ranks : {2, 3}) {
+    SCOPED_TRACE(ranks);
+    const auto parts = command(with(how, {std::to_string(ranks), "--sync-batch-norm"}));
+    const Outcome threads = run(with(parts, {"--backend", "local", "--ranks", std::to_string(ranks)}));
+    ASSERT_EQ(threads.code, 0) << threads.err;
+    const std::string hash = hash_of(metrics_);
+    const std::vector<double> together = losses();
+    for (std::size_t step = 0; step < whole.size(); ++step) {
+      EXPECT_NEAR(together[step], whole[step], 1e-4 * whole[step]) << "step " << step;
+    }
+    const Outcome processes = run(launched(ranks, parts));
+    ASSERT_EQ(processes.code, 0) << processes.err;
+    EXPECT_EQ(hash_of(metrics_), hash);
+  }
+}
+
+TEST_F(Classifier, SynchronizedBatchNormWithSeveralLanesARankIsAUsageError) {
+  const Outcome outcome =
+      run(command({"--model", "resnet", "--steps", "1", "--global-batch", "4", "--lanes", "2", "--sync-batch-norm"}));
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, testing::HasSubstr("use lanes = 1 and no accumulation"));
+  EXPECT_EQ(run(command({"--steps", "1", "--sync-batch-norm"})).code, 2);
+}
+
 TEST_F(Classifier, PatienceStopsEarly) {
   const Outcome outcome = run(command({"--epochs", "60", "--patience", "2", "--global-batch", "32"}));
   ASSERT_EQ(outcome.code, 0) << outcome.err;

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/sanitizers.h"
+
 namespace trireme::test {
 
 struct Outcome {
@@ -31,7 +33,7 @@ class Process {
   // Sends a signal to the program alone.
   void send(int signal) const;
   // Blocks until it ends, at most `limit` (then it is killed and the test fails).
-  Outcome wait(std::chrono::seconds limit = std::chrono::seconds(60));
+  Outcome wait(std::chrono::seconds limit = std::chrono::seconds(60) * kPatience);
 
  private:
   pid_t pid_ = -1;

@@ -1,6 +1,8 @@
 // Who starts the ranks, and what carries the bytes, changes no bit. Slurm's turn is tests/slurm.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "tests/programs/samples.h"
 #include "tests/support/command.h"
 #include "tests/support/temp_dir.h"
@@ -29,8 +31,21 @@ class Launchers : public testing::Test {
   }
 
   static CommandResult start(const std::vector<std::string>& words) {
-    return run_command(words, {{"OMPI_ALLOW_RUN_AS_ROOT", "1"}, {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}},
-                       std::chrono::seconds(60));
+    const char* asan = std::getenv("ASAN_OPTIONS");
+    return run_command(
+        words,
+        {{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
+         {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
+         {"ASAN_OPTIONS", std::string(asan == nullptr ? "" : asan) + ":detect_leaks=0"}},  // libmpi's own
+        std::chrono::seconds(60));
+  }
+
+  static bool can_test_mpi() {
+#if defined(__SANITIZE_THREAD__)
+    return false;  // libmpi is not built with ThreadSanitizer, and its own locks are not seen
+#else
+    return comm::has_mpi();
+#endif
   }
 
   static bool has_mpirun() { return run_command({"mpirun", "--version"}).out.find("Open MPI") != std::string::npos; }
@@ -58,7 +73,7 @@ TEST_F(Launchers, MpirunStartsRanksOfOneHost) {
   if (comm::has_gloo()) {
     expect_same(with(mpirun, program({"--backend", "gloo", "--interface", "lo"})), "gloo");
   }
-  if (comm::has_mpi()) {
+  if (can_test_mpi()) {
     expect_same(with(mpirun, program({"--backend", "mpi"})), "mpi");
     expect_same(with(mpirun, program({"--backend", "hierarchical"})), "shm+mpi");
   }

@@ -68,6 +68,16 @@ TEST_F(SameBits, AnotherSeedGivesOtherBits) {
   EXPECT_NE(hash_of(metrics_), expected_);
 }
 
+TEST_F(SameBits, OfTheFastOrderOnOneRankAndInEachRunOfThree) {
+  const auto fast = with(command(), {"--reduce-order", "fast"});
+  expect_same(fast);
+  ASSERT_EQ(run(launched(3, fast)).code, 0);
+  expected_ = hash_of(metrics_);
+  losses_ = loss_bits();
+  expect_same(launched(3, fast));
+  expect_same(with(fast, {"--backend", "local", "--ranks", "3"}));
+}
+
 TEST_F(SameBits, WithAccumulationWhateverTheRanks) {
   const auto accumulated = with(tiny_gpt(text_, metrics_), {"--steps", "4", "--lanes", "4", "--accumulate", "3"});
   ASSERT_EQ(run(accumulated).code, 0);

@@ -2,8 +2,8 @@
 
 Needs root (slurmd starts processes as other users) and Debian's packages slurmctld, slurmd, slurm-client,
 slurm-wlm-basic-plugins and munge. Touches nothing outside its folder: munged has its own key and socket there, and
-every port is a free one. close() ends what was started, by process id; what Slurm's daemons leave behind becomes a child of
-this process, and is ended too.
+every port is a free one. close() ends what was started, by process id; what Slurm's daemons leave behind becomes a
+child of this process, and is ended too.
 """
 import ctypes
 import os

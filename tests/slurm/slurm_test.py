@@ -2,8 +2,8 @@
 """Trains under a real Slurm of two nodes on this machine: tests/slurm/slurm_test.py [BUILD] [--quick].
 
 Every run must end with the parameters of a run of one process, whatever carries the bytes. Where no cluster can be
-started it says why and counts nothing. --quick leaves out what waits for Slurm to requeue a job (15 s). The last line is
-`N passed, N failed`.
+started it says why and counts nothing. --quick leaves out what waits for Slurm to requeue a job (15 s). The last line
+is `N passed, N failed`.
 """
 import argparse
 import json

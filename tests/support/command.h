@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/sanitizers.h"
 #include "tests/support/temp_dir.h"
 
 namespace trireme::test {
@@ -38,7 +39,7 @@ class RunningCommand {
   std::string out() const;
   std::string err() const;
   // Waits for the end; kills the group at the deadline.
-  CommandResult wait(std::chrono::seconds deadline = std::chrono::seconds(20));
+  CommandResult wait(std::chrono::seconds deadline = std::chrono::seconds(20) * kPatience);
 
  private:
   TempDir folder_;
@@ -48,7 +49,7 @@ class RunningCommand {
 
 CommandResult run_command(const std::vector<std::string>& arguments,
                           const std::map<std::string, std::string>& environment = {},
-                          std::chrono::seconds deadline = std::chrono::seconds(20));
+                          std::chrono::seconds deadline = std::chrono::seconds(20) * kPatience);
 
 // Looks again every millisecond; true as soon as `condition` holds, false at the deadline.
 bool wait_until(const std::function<bool()>& condition, std::chrono::milliseconds deadline);

@@ -6,7 +6,8 @@ from tree import Finding
 
 # What scripts outside the project rely on: option -> the values that --help must name.
 COMMON = {
-    "--strategy": ("mirrored",), "--backend": ("auto", "local", "shm", "gloo", "mpi", "hierarchical"), "--device": ("auto", "cpu", "cuda"),
+    "--strategy": ("mirrored",), "--backend": ("auto", "local", "shm", "gloo", "mpi", "hierarchical"),
+    "--device": ("auto", "cpu", "cuda"),
     "--precision": ("f32",),
     "--threads": (), "--reduce-order": ("canonical", "fast"), "--data": (), "--steps": (), "--epochs": (),
     "--global-batch": (), "--lanes": (), "--seed": (), "--order": ("shuffled", "sequential"), "--lr": (),

@@ -33,6 +33,16 @@ class RunTests(unittest.TestCase):
     def test_a_skipped_case_counts_as_nothing(self):
         self.assertEqual(last_line(RUN_ONE + 'printf "[  SKIPPED ] A.two (0 ms)\\n"\n'), (0, "1 passed, 0 failed"))
 
+    def test_a_skipped_case_tells_its_reason(self):
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "tests").mkdir()
+            program = Path(folder) / "tests" / "test_skips"
+            program.write_text("#!/bin/sh\n" + LIST + RUN_ONE +
+                               'printf "a/b_test.cpp:21: Skipped\nno torch\n\n[  SKIPPED ] A.two (0 ms)\n"\n')
+            program.chmod(0o755)
+            done = subprocess.run([RUN_TESTS, folder], capture_output=True, text=True)
+        self.assertIn("skipped: test_skips: A.two: no torch", done.stdout)
+
     def test_a_crash_fails_what_had_not_passed(self):
         self.assertEqual(last_line(RUN_ONE + "kill -SEGV $$\n"), (1, "1 passed, 1 failed"))
 

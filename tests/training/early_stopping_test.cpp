@@ -37,6 +37,17 @@ TEST(EarlyStopping, AccuracyGrows) {
   EXPECT_TRUE(stopping.should_stop(0.6));
 }
 
+TEST(EarlyStopping, GoesOnFromWhatAnEarlierRunHasSeen) {
+  EarlyStopping before({.patience = 2});
+  EXPECT_FALSE(before.should_stop(1));
+  EXPECT_FALSE(before.should_stop(3));
+  EarlyStopping after({.patience = 2}, before.seen());
+  EXPECT_FALSE(after.exhausted());
+  EXPECT_TRUE(after.should_stop(2));
+  EXPECT_TRUE(EarlyStopping({.patience = 2}, after.seen()).exhausted());
+  EXPECT_FALSE(EarlyStopping({.patience = 5}, after.seen()).exhausted()) << "more patience was given";
+}
+
 TEST(EarlyStopping, NotANumberIsNeverAnImprovement) {
   EarlyStopping stopping({.patience = 3});
   EXPECT_FALSE(stopping.should_stop(std::nan("")));

@@ -193,6 +193,35 @@ TEST(Trainer, StopsEarlyWithoutImprovement) {
   EXPECT_LE(result.steps, 13);
 }
 
+// Its patience and the losses of the epoch in progress are part of the run: stopped anywhere and gone on with, it ends
+// after the same step with the same bits.
+TEST(Trainer, StopsEarlyAtTheSameStepHoweverOftenItWasInterrupted) {
+  const EarlyStoppingOptions stopping{.patience = 3, .min_delta = 0.05};
+  const FitResult whole = on_ranks(1, [&](Rank& rank) { return rank.fit({.epochs = 50, .early_stopping = stopping}); });
+  EXPECT_EQ(whole.reason, StopReason::requested);
+  ASSERT_GT(whole.steps, 20);
+  for (const std::int64_t first : {whole.steps - 4, whole.steps - 6, whole.steps - 9}) {
+    const test::TempDir dir;
+    const auto go_on = [&](Rank& rank, std::int64_t until) {
+      return rank.fit({.epochs = 50,
+                       .checkpoints = {.directory = dir.path()},
+                       .early_stopping = stopping,
+                       .on_step_end = [&, until](const StepEnd& end) {
+                         if (end.step + 1 == until) {
+                           rank.trainer->stop();
+                         }
+                       }});
+    };
+    EXPECT_EQ(on_ranks(1, [&](Rank& rank) { return go_on(rank, first); }).steps, first);
+    const FitResult rest = on_ranks(1, [&](Rank& rank) { return go_on(rank, -1); });
+    EXPECT_EQ(rest.steps, whole.steps);
+    EXPECT_EQ(rest.params_hash, whole.params_hash);
+    const FitResult after = on_ranks(1, [&](Rank& rank) { return go_on(rank, -1); });
+    EXPECT_EQ(after.steps, whole.steps) << "a run that has stopped early does not begin anew";
+    EXPECT_EQ(after.reason, StopReason::requested);
+  }
+}
+
 TEST(Trainer, FollowsTheScheduleOfTheWholeRun) {
   on_ranks(1, [](Rank& rank) {
     std::vector<double> rates;

@@ -18,13 +18,13 @@ Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::
 
 }  // namespace
 
-ResidualBlock::ResidualBlock(std::int64_t in, std::int64_t out, std::int64_t stride) {
+ResidualBlock::ResidualBlock(std::int64_t in, std::int64_t out, std::int64_t stride, const BatchNormOptions& norm) {
   conv1_ = add("conv1", convolution(in, out, 3, stride));
-  bn1_ = add("bn1", BatchNorm2d(out));
+  bn1_ = add("bn1", BatchNorm2d(out, norm));
   conv2_ = add("conv2", convolution(out, out, 3, 1));
-  bn2_ = add("bn2", BatchNorm2d(out));
+  bn2_ = add("bn2", BatchNorm2d(out, norm));
   if (stride != 1 || in != out) {
-    downsample_ = add("downsample", Sequential(convolution(in, out, 1, stride), BatchNorm2d(out)));
+    downsample_ = add("downsample", Sequential(convolution(in, out, 1, stride), BatchNorm2d(out, norm)));
   }
 }
 
@@ -37,14 +37,15 @@ ResNet::ResNet(const ResNetOptions& o) {
   require_usage(o.channels > 0 && o.classes > 0 && o.blocks > 0 && o.width > 0,
                 "nn::ResNet: channels {}, classes {}, blocks {}, width {} given, positive numbers expected", o.channels,
                 o.classes, o.blocks, o.width);
+  const BatchNormOptions norm{.synchronized = o.synchronized_batch_norm};
   conv1_ = add("conv1", convolution(o.channels, o.width, 3, 1));
-  bn1_ = add("bn1", BatchNorm2d(o.width));
+  bn1_ = add("bn1", BatchNorm2d(o.width, norm));
   std::int64_t in = o.width;
   for (std::int64_t stage = 0; stage < 3; ++stage) {
     const std::int64_t out = o.width << stage;
     for (std::int64_t block = 0; block < o.blocks; ++block) {
       const std::int64_t stride = stage > 0 && block == 0 ? 2 : 1;
-      blocks_.push_back(add(fmt::format("layer{}.{}", stage + 1, block), ResidualBlock(in, out, stride)));
+      blocks_.push_back(add(fmt::format("layer{}.{}", stage + 1, block), ResidualBlock(in, out, stride, norm)));
       in = out;
     }
   }

@@ -18,14 +18,15 @@ namespace trireme::nn {
 struct ResNetOptions {
   std::int64_t channels = 3;
   std::int64_t classes = 10;
-  std::int64_t blocks = 3;  // of each stage
-  std::int64_t width = 16;  // channels of the first stage; each later one has twice as many
+  std::int64_t blocks = 3;               // of each stage
+  std::int64_t width = 16;               // channels of the first stage; each later one has twice as many
+  bool synchronized_batch_norm = false;  // statistics of the global batch; see nn/batch_norm.h
 };
 
 // relu(x + branch(x)), branch = conv, batch norm, relu, conv, batch norm.
 class ResidualBlock final : public Module {
  public:
-  ResidualBlock(std::int64_t in, std::int64_t out, std::int64_t stride);
+  ResidualBlock(std::int64_t in, std::int64_t out, std::int64_t stride, const BatchNormOptions& norm = {});
   Tensor forward(const Tensor& x) override;
 
  private:

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -140,12 +142,50 @@ Tensor recomputed(const Tensor& x, const Tensor& parameter) {
     const NoGrad guard;
     value = sum_of(scale(x, 2), scale(parameter, 3)).array();
   }
-  return record("recomputed", std::move(value), {&x},
-                [x = x.array(), parameter](const Array& gradient, Gradients& gradients) {
-                  Tensor again = Tensor::leaf(x);
-                  sum_of(scale(again, 2), scale(parameter, 3)).backward(gradient);
-                  gradients.add(0, again.grad());
-                });
+  return record(
+      "recomputed", std::move(value), {&x},
+      [x = x.array(), parameter](const Array& gradient, Gradients& gradients) {
+        Tensor again = Tensor::leaf(x);
+        sum_of(scale(again, 2), scale(parameter, 3)).backward(gradient);
+        gradients.add(0, again.grad());
+      },
+      true);
+}
+
+TEST(Tensor, ALeafIsReadyAsSoonAsItsLastContributionIsMade) {
+  std::vector<std::string> order;
+  const auto told = [&order](const Tensor& x, const char* name) {
+    return record("told", scaled(x.array(), 1), {&x}, [&order, name](const Array& gradient, Gradients& gradients) {
+      order.push_back(name);
+      gradients.add(0, gradient);
+    });
+  };
+  Tensor lower = scalar_leaf(1);
+  Tensor upper = scalar_leaf(2);
+  lower.leaf_node().set_ready_hook([&] { order.push_back("lower's hook"); });
+  upper.leaf_node().set_ready_hook([&] { order.push_back("upper's hook"); });
+  const Tensor y = told(lower, "lower");
+  sum_of(told(upper, "upper, first use"), sum_of(y, told(upper, "upper, second use"))).backward();
+  EXPECT_EQ(order.size(), 5u);
+  const auto place = [&](const char* what) { return std::find(order.begin(), order.end(), what) - order.begin(); };
+  EXPECT_LT(place("upper, first use"), place("upper's hook"));
+  EXPECT_LT(place("upper, second use"), place("upper's hook"));
+  EXPECT_LT(place("upper's hook"), place("lower")) << "before the walk reaches what is below";
+  EXPECT_EQ(place("lower's hook"), 4);
+}
+
+TEST(Tensor, APassInsideAnOpThatDidNotSaySoIsAnErrorThatNamesIt) {
+  Tensor x = scalar_leaf(1);
+  const Tensor secret = record("secret", scaled(x.array(), 1), {&x}, [](const Array& gradient, Gradients& gradients) {
+    scale(scalar_leaf(1), 2).backward(gradient);
+    gradients.add(0, gradient);
+  });
+  try {
+    scale(secret, 2).backward();
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("inside the backward of secret"), std::string::npos) << error.what();
+  }
 }
 
 TEST(Tensor, APassInsideAPassReachesTheSameLeavesAndTheirHooksRunOnceAtTheEnd) {

@@ -3,13 +3,16 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
 
-#include "tests/support/lane_loop.h"
+#include "tests/strategies/mirrored/small_run.h"
 #include "tests/support/op_check.h"
 #include "trireme/comm/environment.h"
+#include "trireme/comm/flight_recorder.h"
 #include "trireme/core/array/accumulate.h"
 #include "trireme/core/nn/activation.h"
 #include "trireme/core/nn/linear.h"
@@ -22,76 +25,6 @@
 
 namespace trireme::strategies {
 namespace {
-
-constexpr std::int64_t kFeatures = 5;
-constexpr std::int64_t kClasses = 3;
-
-nn::Sequential make_model() { return nn::Sequential(nn::Linear(kFeatures, 7), nn::ReLU(), nn::Linear(7, kClasses)); }
-
-// Item i of step s, the same whoever asks.
-Array inputs_of(std::int64_t step, std::int64_t begin, std::int64_t items) {
-  return test::random_array({64, kFeatures}, static_cast<std::uint64_t>(1000 + step))
-      .to(DType::f32)
-      .narrow(0, begin, items)
-      .clone();
-}
-Array labels_of(std::int64_t step, std::int64_t begin, std::int64_t items) {
-  Array labels = Array::empty({items}, DType::i64);
-  for (std::int64_t i = 0; i < items; ++i) {
-    labels.data<std::int64_t>()[i] = (step * 7 + (begin + i) * 5) % kClasses;
-  }
-  return labels;
-}
-
-Tensor loss_of(nn::Module& model, const BatchSplit& split, std::int64_t step, std::int64_t leaf) {
-  const std::int64_t begin = split.begin_of(leaf);
-  const std::int64_t items = split.items_of(leaf);
-  return ops::cross_entropy(model(Tensor(inputs_of(step, begin, items))), labels_of(step, begin, items));
-}
-
-struct Outcome {
-  std::string hash;
-  std::vector<double> losses;
-  std::vector<double> norms;
-  std::set<std::int64_t> leaves;  // that rank 0 ran
-};
-
-// Trains `steps` steps on `world` ranks as threads; every rank must end with the same hash.
-Outcome train(int world, std::int64_t lanes, std::int64_t accumulate, const std::vector<std::int64_t>& batches,
-              double clip = 0) {
-  Outcome outcome;
-  std::set<std::string> hashes;
-  std::mutex mutex;
-  comm::run_local(world, [&](comm::World ranks) {
-    auto model = make_model();
-    optim::AdamW adamw({.lr = 1e-2});
-    Mirrored strategy(ranks, {.seed = 3});
-    strategy.prepare(model, adamw);
-    strategy.clip_grad_norm(clip);
-    std::set<std::int64_t> mine;
-    std::vector<double> losses;
-    std::vector<double> norms;
-    for (std::size_t step = 0; step < batches.size(); ++step) {
-      const BatchSplit split{lanes, accumulate, batches[step]};
-      test::run_step(split, static_cast<std::int64_t>(step), ranks.rank(), ranks.size(), [&](std::int64_t leaf) {
-        mine.insert(leaf);
-        adamw.zero_grad();
-        loss_of(model, split, static_cast<std::int64_t>(step), leaf).backward();
-        EXPECT_EQ(strategy.step(), step_context().last_leaf_of_rank);
-      });
-      losses.push_back(strategy.report().loss);
-      norms.push_back(strategy.report().grad_norm);
-    }
-    const std::lock_guard lock(mutex);
-    hashes.insert(params_hash(strategy.full_parameters()));
-    if (ranks.rank() == 0) {
-      outcome = {"", losses, norms, mine};
-    }
-  });
-  EXPECT_EQ(hashes.size(), 1u) << "ranks ended with different parameters";
-  outcome.hash = *hashes.begin();
-  return outcome;
-}
 
 class MirroredWorlds : public testing::TestWithParam<int> {};
 
@@ -198,6 +131,49 @@ TEST(Mirrored, SmallBucketsAndTheirRebuiltOrderChangeNoBits) {
     });
   }
   EXPECT_EQ(hashes[0], hashes[1]);
+}
+
+// Two layers with an op between them whose backward looks at what has been started by then.
+class ProbedModel final : public nn::Module {
+ public:
+  ProbedModel() {
+    lower_ = add("lower", nn::Linear(kFeatures, 4));
+    upper_ = add("upper", nn::Linear(4, kClasses));
+  }
+  Tensor forward(const Tensor& x) override {
+    const Tensor hidden = lower_(x);
+    return upper_(record("probe", hidden.array(), {&hidden}, [this](const Array& gradient, Gradients& gradients) {
+      probe();
+      gradients.add(0, gradient);
+    }));
+  }
+  std::function<void()> probe;
+
+ private:
+  nn::Child<nn::Linear> lower_, upper_;
+};
+
+TEST(Mirrored, BucketsOfTheLastLayersAreUnderWayWhileBackwardRunsInTheFirst) {
+  comm::run_local(2, [&](comm::World ranks) {
+    ProbedModel model;
+    optim::SGD sgd({.lr = 0.1});
+    Mirrored strategy(ranks, {.seed = 3, .first_bucket_bytes = 4, .bucket_bytes = 4});
+    strategy.prepare(model, sgd);
+    const BatchSplit split{4, 1, 8};  // two lanes a rank
+    std::vector<std::size_t> started;
+    const auto count_buckets = [&] {
+      const std::vector<comm::OpRecord> records = ranks->recorder().records();
+      return static_cast<std::size_t>(std::ranges::count_if(
+          records, [](const comm::OpRecord& record) { return record.name.view().starts_with("bucket"); }));
+    };
+    model.probe = [&] { started.push_back(count_buckets()); };
+    test::run_step(split, 0, ranks.rank(), 2, [&](std::int64_t leaf) {
+      loss_of(model, split, 0, leaf).backward();
+      strategy.step();
+    });
+    EXPECT_EQ(started, (std::vector<std::size_t>{0, 2})) << "weight and bias of the upper layer, after the last lane";
+    EXPECT_EQ(count_buckets(), 4u);
+  });
 }
 
 // Two heads of which lanes use one each, a frozen layer, and a weight used twice.

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -10,7 +11,9 @@
 #include <thread>
 
 #include "trireme/comm/mpi/mpi.h"
+#include "trireme/comm/mpi/mpi_link.h"
 #include "trireme/core/base/error.h"
+#include "trireme/core/base/half.h"
 
 namespace {
 
@@ -73,6 +76,37 @@ int a_rank_does_not_connect() {
   return 0;
 }
 
+template <class T>
+bool is_combined(comm::Link& link, DType dtype, comm::ReduceOp op, std::int64_t count, double expected) {
+  const Array array = Array::full({count}, link.rank() + 1, dtype);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  if (!link.all_reduce(array.bytes_data(), count, dtype, op, deadline)) {
+    return false;
+  }
+  const T* const data = array.data<T>();
+  return std::all_of(data, data + count, [&](T x) { return x == static_cast<T>(expected); });
+}
+
+// MPI's own reduction, on three ranks that hold 1, 2 and 3; larger than what goes at once too. Then with one missing.
+int reductions_of_mpi() {
+  using comm::ReduceOp;
+  const auto link = comm::connect_mpi_link();
+  const bool good = is_combined<float>(*link, DType::f32, ReduceOp::sum, 3000001, 6) &&
+                    is_combined<double>(*link, DType::f64, ReduceOp::max, 1, 3) &&
+                    is_combined<std::int64_t>(*link, DType::i64, ReduceOp::product, 1000, 6) &&
+                    is_combined<std::int32_t>(*link, DType::i32, ReduceOp::min, 17, 1) &&
+                    is_combined<std::uint8_t>(*link, DType::u8, ReduceOp::sum, 17, 6) &&
+                    is_combined<bool>(*link, DType::boolean, ReduceOp::product, 17, 1) &&
+                    !is_combined<BFloat16>(*link, DType::bf16, ReduceOp::sum, 17, 6);
+  std::printf("%s\n", good ? "combined" : "wrong");
+  if (link->rank() != 1) {
+    float value = 1;
+    const auto soon = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+    link->all_reduce(reinterpret_cast<std::byte*>(&value), 1, DType::f32, ReduceOp::sum, soon);
+  }
+  return 0;
+}
+
 std::shared_ptr<comm::Communicator> global;
 
 int a_global_communicator() {
@@ -109,6 +143,7 @@ const std::map<std::string, std::function<int()>> kCases = {
     {"killed", a_rank_is_killed},
     {"throws", a_rank_throws},
     {"busy", a_rank_fails_while_others_do_something_else},
+    {"reductions", reductions_of_mpi},
     {"late", a_rank_does_not_connect},
     {"global", a_global_communicator},
     {"requeue", all_want_to_be_started_again},
