@@ -138,14 +138,15 @@ TEST_P(Failures, AStallIsWarnedOfByOneRankBeforeTheDeadline) {
     comm.barrier().wait();
     if (comm.rank() == comm.size() - 1) {
       const PhaseScope busy(Phase::evaluating);
-      std::this_thread::sleep_for(std::chrono::milliseconds(700));
+      std::this_thread::sleep_for(std::chrono::milliseconds(900));
     }
     comm.all_reduce(Array::zeros({4}), comm::ReduceOp::sum, {.name = "loss"}).wait();
   });
   const std::string log = joined_over_ranks(testing::internal::GetCapturedStderr());
   EXPECT_THAT(log, testing::ContainsRegex("all_reduce #1 \"loss\"[^:]* on rank 0: waiting for rank " +
                                           std::to_string(size() - 1) + " on .*is in evaluation since 0\\.[4-9] s"));
-  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
+  const auto lines = std::count(log.begin(), log.end(), '\n');
+  EXPECT_TRUE(lines == 1 || lines == 2) << log;  // the second is due after a second
 }
 
 TEST_P(Failures, PollingSeesFailuresToo) {
