@@ -72,7 +72,7 @@ Communicator::Communicator(int rank, int size) : rank_(rank), size_(size) {
   require(size >= 1 && rank >= 0 && rank < size, "Communicator: rank {} of {} ranks given", rank, size);
   rank_order_ = ReductionLayout::make(size, one_leaf_each(size));
   recorder_ = std::make_unique<FlightRecorder>();
-  activity_ = activity_source();
+  activity_ = activity_record();
 }
 
 Communicator::~Communicator() = default;

@@ -199,7 +199,7 @@ class Communicator {
   std::chrono::milliseconds default_timeout_{60000};
   std::chrono::nanoseconds time_waiting_{0};
   std::unique_ptr<FlightRecorder> recorder_;
-  std::shared_ptr<const ActivitySource> activity_;  // of the thread that made this communicator: the rank's
+  std::shared_ptr<const ActivityRecord> activity_;  // of the thread that made this communicator: the rank's
   StallClock stalls_;
   StallListener stall_listener_;
 };

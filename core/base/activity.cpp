@@ -13,6 +13,11 @@ std::uint64_t microseconds(ActivityRecord::TimePoint time) {
       std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count());
 }
 
+std::shared_ptr<ActivityRecord>& record_of_this_thread() {
+  thread_local std::shared_ptr<ActivityRecord> record = std::make_shared<ActivityRecord>();
+  return record;
+}
+
 }  // namespace
 
 std::string_view name_of(Phase phase) {
@@ -69,23 +74,11 @@ void ActivityRecord::copy_from(const ActivityRecord& other) noexcept {
   step_.store(other.step_.load(std::memory_order_relaxed), std::memory_order_relaxed);
 }
 
-Activity ActivitySource::look(ActivityRecord::TimePoint now) const {
-  const std::lock_guard lock(mutex_);
-  return record_->look(now);
-}
-
-const std::shared_ptr<ActivitySource>& activity_source() {
-  thread_local const std::shared_ptr<ActivitySource> source = std::make_shared<ActivitySource>();
-  return source;
-}
-
-const std::shared_ptr<ActivityRecord>& activity_record() { return activity_source()->record_; }
+const std::shared_ptr<ActivityRecord>& activity_record() { return record_of_this_thread(); }
 
 void keep_activity_in(std::shared_ptr<ActivityRecord> record) {
-  ActivitySource& source = *activity_source();
-  record->copy_from(*source.record_);
-  const std::lock_guard lock(source.mutex_);
-  source.record_ = std::move(record);
+  record->copy_from(*activity_record());
+  record_of_this_thread() = std::move(record);
 }
 
 }  // namespace trireme

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -59,21 +58,6 @@ class ActivityRecord {
   std::atomic<std::int64_t> step_{-1};
   static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 };
-
-// Where a rank's thread marks by now: outlives the thread, and any thread may look.
-class ActivitySource {
- public:
-  Activity look(ActivityRecord::TimePoint now) const;
-
- private:
-  friend const std::shared_ptr<ActivityRecord>& activity_record();
-  friend void keep_activity_in(std::shared_ptr<ActivityRecord> record);
-
-  mutable std::mutex mutex_;  // held by its thread while the record is replaced, by others while they look
-  std::shared_ptr<ActivityRecord> record_ = std::make_shared<ActivityRecord>();
-};
-// The calling thread's.
-const std::shared_ptr<ActivitySource>& activity_source();
 
 // The calling thread's record: each rank is a thread or a process.
 const std::shared_ptr<ActivityRecord>& activity_record();

@@ -70,17 +70,5 @@ TEST(Activity, MovesToOtherMemoryWithWhatWasMarked) {
   EXPECT_EQ(before->phase(), Phase::updating);
 }
 
-TEST(Activity, IsSeenWhereverTheThreadMarksByThen) {
-  const auto source = activity_source();  // as a communicator holds it that was made before the next
-  keep_activity_in(std::make_shared<ActivityRecord>());
-  enter_phase(Phase::evaluating);
-  activity_record()->enter_step(4);
-  std::thread([&] {
-    const Activity seen = source->look(steady_clock::now());
-    EXPECT_EQ(seen.phase, Phase::evaluating);
-    EXPECT_EQ(seen.step, 4);
-  }).join();
-}
-
 }  // namespace
 }  // namespace trireme
