@@ -14,7 +14,7 @@ namespace trireme::comm::shm {
 std::shared_ptr<ShmCommunicator> ShmCommunicator::connect(int rank, int size, Store& store,
                                                           std::chrono::milliseconds timeout) {
   auto fabric = std::make_shared<Fabric>(rank, size, store, timeout);
-  keep_activity_in({fabric, &fabric->activity(rank)});
+  mirror_activity_in({fabric, &fabric->activity(rank)});
   std::vector<int> members(static_cast<std::size_t>(size));
   std::iota(members.begin(), members.end(), 0);
   std::vector<std::size_t> controls;
@@ -59,8 +59,8 @@ ShmCommunicator::~ShmCommunicator() {
   Condition expected = Condition::running;
   own().condition.compare_exchange_strong(expected, Condition::left);
   ring_parked();
-  if (is_world() && activity_record().get() == &fabric_->activity(fabric_->rank())) {
-    keep_activity_in(std::make_shared<ActivityRecord>());  // else the thread would keep the memory mapped
+  if (is_world() && activity_mirror() == &fabric_->activity(fabric_->rank())) {
+    mirror_activity_in(nullptr);  // else the thread would keep the memory mapped
   }
 }
 

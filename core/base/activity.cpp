@@ -13,9 +13,21 @@ std::uint64_t microseconds(ActivityRecord::TimePoint time) {
       std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count());
 }
 
-std::shared_ptr<ActivityRecord>& record_of_this_thread() {
-  thread_local std::shared_ptr<ActivityRecord> record = std::make_shared<ActivityRecord>();
-  return record;
+struct ThreadActivity {
+  std::shared_ptr<ActivityRecord> own = std::make_shared<ActivityRecord>();
+  std::shared_ptr<const ActivityRecord> shown = own;
+  std::shared_ptr<ActivityRecord> mirror;
+
+  void show() const noexcept {
+    if (mirror) {
+      mirror->copy_from(*own);
+    }
+  }
+};
+
+ThreadActivity& of_this_thread() {
+  thread_local ThreadActivity activity;
+  return activity;
 }
 
 }  // namespace
@@ -74,11 +86,25 @@ void ActivityRecord::copy_from(const ActivityRecord& other) noexcept {
   step_.store(other.step_.load(std::memory_order_relaxed), std::memory_order_relaxed);
 }
 
-const std::shared_ptr<ActivityRecord>& activity_record() { return record_of_this_thread(); }
-
-void keep_activity_in(std::shared_ptr<ActivityRecord> record) {
-  record->copy_from(*activity_record());
-  record_of_this_thread() = std::move(record);
+void enter_phase(Phase phase) noexcept {
+  const ThreadActivity& activity = of_this_thread();
+  activity.own->enter(phase);
+  activity.show();
 }
+
+void enter_step(std::int64_t step) noexcept {
+  const ThreadActivity& activity = of_this_thread();
+  activity.own->enter_step(step);
+  activity.show();
+}
+
+const std::shared_ptr<const ActivityRecord>& activity_record() { return of_this_thread().shown; }
+
+void mirror_activity_in(std::shared_ptr<ActivityRecord> mirror) {
+  of_this_thread().mirror = std::move(mirror);
+  of_this_thread().show();
+}
+
+const ActivityRecord* activity_mirror() { return of_this_thread().mirror.get(); }
 
 }  // namespace trireme

@@ -59,25 +59,25 @@ class ActivityRecord {
   static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 };
 
-// The calling thread's record: each rank is a thread or a process.
-const std::shared_ptr<ActivityRecord>& activity_record();
-// From now on the calling thread marks in `record`, beginning with what it has marked so far.
-void keep_activity_in(std::shared_ptr<ActivityRecord> record);
+// The calling thread marks what it does: each rank is a thread or a process.
+void enter_phase(Phase phase) noexcept;
+void enter_step(std::int64_t step) noexcept;
+// Where it marks; the same for as long as the thread lives. For readers, on any thread.
+const std::shared_ptr<const ActivityRecord>& activity_record();
+// From now on the calling thread marks there as well, beginning with what it has marked so far: memory that other
+// processes see. One at a time; null ends it.
+void mirror_activity_in(std::shared_ptr<ActivityRecord> mirror);
+const ActivityRecord* activity_mirror();
 
-inline void enter_phase(Phase phase) noexcept { activity_record()->enter(phase); }
-
-// A phase for as long as this lives; then the one before goes on.
+// A phase of the calling thread for as long as this lives; then the one before goes on.
 class PhaseScope {
  public:
-  explicit PhaseScope(Phase phase) noexcept : record_(*activity_record()), before_(record_.phase()) {
-    record_.enter(phase);
-  }
-  ~PhaseScope() { record_.enter(before_); }
+  explicit PhaseScope(Phase phase) noexcept : before_(activity_record()->phase()) { enter_phase(phase); }
+  ~PhaseScope() { enter_phase(before_); }
   PhaseScope(const PhaseScope&) = delete;
   PhaseScope& operator=(const PhaseScope&) = delete;
 
  private:
-  ActivityRecord& record_;
   Phase before_;
 };
 

@@ -41,7 +41,7 @@ struct Loader::State {
     context.leaf_items = count;
     context.last_leaf_of_rank = last;
     ++context.pass;
-    activity_record()->enter_step(step);
+    enter_step(step);
   }
 
   // Takes part in a step in which this rank has nothing.

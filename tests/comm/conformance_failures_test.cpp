@@ -107,7 +107,7 @@ TEST_P(Failures, ASilentRankIsNamedAtTheDeadline) {
     comm.set_default_timeout(std::chrono::milliseconds(300));
     comm.barrier({.name = "start"}).wait();
     if (comm.rank() == silent) {
-      activity_record()->enter_step(17);
+      enter_step(17);
       const PhaseScope busy(Phase::loading_data);
       const comm::OpOptions patient{.timeout = std::chrono::seconds(20)};
       const comm::Work work = comm.recv(Array::zeros({1}), 0, 0, patient);  // that nobody sends

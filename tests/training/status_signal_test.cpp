@@ -42,7 +42,7 @@ TEST(StatusSignal, TellsWhatEveryRankOfTheProcessDoes) {
     const auto listed = signal.list(world.communicator());
     world->barrier({.name = "start"}).wait();
     enter_phase(world.rank() == 0 ? Phase::backward : Phase::loading_data);
-    activity_record()->enter_step(5);
+    enter_step(5);
     world->barrier({.name = "marked"}).wait();
     if (world.rank() == 0) {
       kill(getpid(), SIGUSR2);

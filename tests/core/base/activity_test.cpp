@@ -57,17 +57,25 @@ TEST(Activity, EachThreadHasItsOwn) {
   EXPECT_EQ(activity_record()->phase(), Phase::backward);
 }
 
-TEST(Activity, MovesToOtherMemoryWithWhatWasMarked) {
-  const auto before = activity_record();
+TEST(Activity, IsMirroredInOtherMemoryWhileReadersKeepTheirs) {
+  const std::shared_ptr<const ActivityRecord> reader = activity_record();
   enter_phase(Phase::updating);
-  activity_record()->enter_step(3);
-  const auto shared = std::make_shared<ActivityRecord>();
-  keep_activity_in(shared);
-  EXPECT_EQ(shared->phase(), Phase::updating);
-  EXPECT_EQ(shared->look(steady_clock::now()).step, 3);
+  enter_step(3);
+  const auto mirror = std::make_shared<ActivityRecord>();
+  mirror_activity_in(mirror);
+  EXPECT_EQ(activity_mirror(), mirror.get());
+  EXPECT_EQ(mirror->phase(), Phase::updating);
+  EXPECT_EQ(mirror->look(steady_clock::now()).step, 3);
   enter_phase(Phase::forward);
-  EXPECT_EQ(shared->phase(), Phase::forward);
-  EXPECT_EQ(before->phase(), Phase::updating);
+  enter_step(4);
+  for (const ActivityRecord* seen : {reader.get(), static_cast<const ActivityRecord*>(mirror.get())}) {
+    EXPECT_EQ(seen->phase(), Phase::forward);
+    EXPECT_EQ(seen->look(steady_clock::now()).step, 4);
+  }
+  mirror_activity_in(nullptr);
+  enter_phase(Phase::backward);
+  EXPECT_EQ(mirror->phase(), Phase::forward);
+  EXPECT_EQ(reader->phase(), Phase::backward);
 }
 
 }  // namespace
