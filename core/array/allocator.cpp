@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <bit>
 #include <cerrno>
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <utility>
 
+#include "trireme/core/array/size_classes.h"
 #include "trireme/core/base/error.h"
 #include "trireme/core/base/physical_memory.h"
 
@@ -24,45 +25,33 @@ constexpr bool kCaching = true;
 #endif
 
 constexpr std::size_t kAlign = 64;
-constexpr std::size_t kSmallLimit = 32 << 10;
-constexpr std::size_t kFineLimit = 1 << 10;  // up to here classes are multiples of 64
-constexpr std::size_t kChunk = 1 << 20;      // small blocks are carved from chunks of this size
+constexpr std::size_t kChunk = 1 << 20;  // small blocks are carved from chunks of this size
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kLargestBlock = std::size_t{1} << 47;  // all that a process can address
 constexpr std::size_t kHugePage = 2 << 20;
-constexpr int kClasses = 16 + 5 * 8;                  // 64..1024 by 64, then eight steps an octave up to 32 KiB
 constexpr std::size_t kThreadCacheBytes = 256 << 10;  // per class
 
-int class_of(std::size_t bytes) {
-  if (bytes <= kFineLimit) {
-    return static_cast<int>((bytes - (bytes != 0)) / 64);
-  }
-  const auto octave = static_cast<int>(std::bit_width(bytes - 1)) - 11;  // 1025..2048 -> 0
-  const std::size_t step = std::size_t{128} << octave;
-  const std::size_t base = std::size_t{1024} << octave;
-  return 16 + octave * 8 + static_cast<int>((bytes - base + step - 1) / step) - 1;
-}
-
-constexpr std::size_t bytes_of(int size_class) {
-  if (size_class < 16) {
-    return static_cast<std::size_t>(size_class + 1) * 64;
-  }
-  const int octave = (size_class - 16) / 8;
-  return (std::size_t{1024} << octave) +
-         static_cast<std::size_t>((size_class - 16) % 8 + 1) * (std::size_t{128} << octave);
-}
-
-// How many blocks of a class a thread keeps; more go to the shared list.
-constexpr auto kThreadCacheBlocks = [] {
+// The most blocks of a class in a batch. A thread keeps two batches; more go to the shared list.
+constexpr auto kBatchBlocks = [] {
   std::array<std::uint32_t, kClasses> most{};
   for (int i = 0; i < kClasses; ++i) {
-    most[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(64 + kThreadCacheBytes / bytes_of(i));
+    most[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(64 + kThreadCacheBytes / bytes_of(i)) / 2;
   }
   return most;
 }();
 
 struct FreeBlock {
   FreeBlock* next;
+  // Of the first block of a batch (below) among the shared ones:
+  FreeBlock* next_batch;
+  std::uint32_t count;
+};
+
+// Free blocks of one class that move between a thread and the shared list as one, so that neither walks a list: a list
+// that all threads' leavings have made long would be walked again and again (the magazines of Bonwick and Adams, 2001).
+struct Batch {
+  FreeBlock* first = nullptr;
+  std::uint32_t count = 0;
 };
 
 // Usable bytes -> data of the large blocks that nobody uses.
@@ -134,14 +123,14 @@ class Arena {
     free_.insert(std::move(block.free_node));
   }
 
-  // A list of free blocks of one class: from another thread's leavings, else carved from a new chunk.
-  FreeBlock* refill(int size_class) {
+  // Free blocks of one class: another thread's leavings, else carved from a new chunk. Never empty.
+  Batch refill(int size_class) {
     const std::lock_guard lock(mutex_);
     FreeBlock*& shared = shared_[static_cast<std::size_t>(size_class)];
     if (shared != nullptr) {
-      FreeBlock* all = shared;
-      shared = nullptr;
-      return all;
+      FreeBlock* first = shared;
+      shared = first->next_batch;
+      return {first, first->count};
     }
     const std::size_t bytes = bytes_of(size_class);
     const std::size_t blocks = std::max<std::size_t>(1, std::min<std::size_t>(64, (64 << 10) / bytes));
@@ -149,29 +138,27 @@ class Arena {
       chunk_ = static_cast<std::byte*>(map(kChunk));
       chunk_left_ = kChunk;
     }
-    FreeBlock* list = nullptr;
-    for (std::size_t i = 0; i < blocks; ++i) {
+    Batch batch;
+    for (; batch.count < blocks; ++batch.count) {
       auto* block = reinterpret_cast<FreeBlock*>(chunk_);
-      block->next = list;
-      list = block;
+      block->next = batch.first;
+      batch.first = block;
       chunk_ += bytes;
       chunk_left_ -= bytes;
     }
     count(static_cast<std::int64_t>(blocks * bytes));
-    return list;
+    return batch;
   }
 
-  void give_back(int size_class, FreeBlock* list) noexcept {
-    if (list == nullptr) {
+  void give_back(int size_class, Batch batch) noexcept {
+    if (batch.count == 0) {
       return;
     }
     const std::lock_guard lock(mutex_);
-    FreeBlock* last = list;
-    while (last->next != nullptr) {
-      last = last->next;
-    }
-    last->next = shared_[static_cast<std::size_t>(size_class)];
-    shared_[static_cast<std::size_t>(size_class)] = list;
+    FreeBlock*& shared = shared_[static_cast<std::size_t>(size_class)];
+    batch.first->next_batch = shared;
+    batch.first->count = batch.count;
+    shared = batch.first;
   }
 
   void release_cached() noexcept {
@@ -216,12 +203,13 @@ Arena& arena() {
 }
 
 struct ThreadCache {
-  std::array<FreeBlock*, kClasses> lists{};
-  std::array<std::uint32_t, kClasses> counts{};
+  std::array<Batch, kClasses> current{};  // blocks come from here and go here
+  std::array<Batch, kClasses> spare{};    // full or empty
 
   ~ThreadCache() {
     for (int i = 0; i < kClasses; ++i) {
-      arena().give_back(i, lists[static_cast<std::size_t>(i)]);
+      arena().give_back(i, current[static_cast<std::size_t>(i)]);
+      arena().give_back(i, spare[static_cast<std::size_t>(i)]);
     }
   }
 };
@@ -268,20 +256,18 @@ void* pool_allocate(std::size_t bytes) {
   const auto index = static_cast<std::size_t>(size_class);
   ThreadCache* cache = thread_cache();
   if (cache == nullptr) [[unlikely]] {
-    FreeBlock* list = arena().refill(size_class);
-    arena().give_back(size_class, list->next);
-    return list;
+    const Batch batch = arena().refill(size_class);
+    arena().give_back(size_class, {batch.first->next, batch.count - 1});
+    return batch.first;
   }
-  if (cache->lists[index] == nullptr) [[unlikely]] {
-    cache->lists[index] = arena().refill(size_class);
-    cache->counts[index] = 0;
-    for (FreeBlock* block = cache->lists[index]; block != nullptr; block = block->next) {
-      ++cache->counts[index];
-    }
+  Batch& current = cache->current[index];
+  if (current.count == 0) [[unlikely]] {
+    Batch& spare = cache->spare[index];
+    current = spare.count > 0 ? std::exchange(spare, {}) : arena().refill(size_class);
   }
-  FreeBlock* block = cache->lists[index];
-  cache->lists[index] = block->next;
-  --cache->counts[index];
+  FreeBlock* block = current.first;
+  current.first = block->next;
+  --current.count;
   return block;
 }
 
@@ -299,17 +285,16 @@ void pool_free(void* block, std::size_t bytes) noexcept {
   auto* freed = static_cast<FreeBlock*>(block);
   ThreadCache* cache = thread_cache();
   if (cache == nullptr) [[unlikely]] {
-    freed->next = nullptr;
-    arena().give_back(size_class, freed);
+    arena().give_back(size_class, {freed, 1});
     return;
   }
-  freed->next = cache->lists[index];
-  cache->lists[index] = freed;
-  if (++cache->counts[index] > kThreadCacheBlocks[index]) [[unlikely]] {
-    arena().give_back(size_class, cache->lists[index]);
-    cache->lists[index] = nullptr;
-    cache->counts[index] = 0;
+  Batch& current = cache->current[index];
+  if (current.count >= kBatchBlocks[index]) [[unlikely]] {
+    arena().give_back(size_class, std::exchange(cache->spare[index], std::exchange(current, {})));
   }
+  freed->next = current.first;
+  current.first = freed;
+  ++current.count;
 }
 
 MemoryStats memory_stats() { return arena().stats(); }

@@ -180,6 +180,38 @@ TEST(Allocator, ThreadsThatComeAndGoLeaveTheirBlocksBehind) {
   EXPECT_EQ(memory_stats().system_calls, calls);
 }
 
+// A thread that took all of what others have left, and gave all of it back, would walk through a million blocks for
+// each block that it wants: for minutes, until the program's time is up.
+TEST(Allocator, WhatManyThreadsHaveLeftCostsLaterOnesNothing) {
+  constexpr std::size_t kBytes = 64;
+  constexpr std::size_t kLeft = 1'000'000;
+  std::thread([] {
+    std::vector<void*> blocks(kLeft);
+    for (void*& block : blocks) {
+      block = pool_allocate(kBytes);
+    }
+    for (void* block : blocks) {
+      pool_free(block, kBytes);
+    }
+  }).join();
+  std::thread([] {
+    std::vector<void*> blocks;
+    for (int round = 0; round < 300'000; ++round) {
+      blocks.push_back(pool_allocate(kBytes));
+      if (blocks.size() == 5'000) {
+        for (void* block : blocks) {
+          pool_free(block, kBytes);
+        }
+        blocks.clear();
+      }
+    }
+    EXPECT_LT(blocks.size(), 5'000u);
+    for (void* block : blocks) {
+      pool_free(block, kBytes);
+    }
+  }).join();
+}
+
 TEST(Allocator, WhatTheMachineCanNeverHoldIsRefusedAtOnce) {
   ASSERT_GT(physical_memory(), 0);
   EXPECT_THROW(pool_allocate(static_cast<std::size_t>(physical_memory()) + (1 << 20)), Error);
