@@ -88,8 +88,9 @@ std::chrono::seconds parse_duration(const std::string& text) {
   std::int64_t total = 0;
   std::int64_t number = -1;
   bool clock = false;  // HH:MM:SS
-  bool valid = !text.empty() && text.size() <= 10;
-  for (const char c : text) {
+  constexpr std::size_t kLongest = 10;  // what is computed below fits by far
+  bool valid = !text.empty() && text.size() <= kLongest;
+  for (const char c : text.substr(0, kLongest)) {
     if (std::isdigit(static_cast<unsigned char>(c)) != 0) {
       number = (number < 0 ? 0 : number) * 10 + (c - '0');
       continue;

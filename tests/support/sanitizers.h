@@ -11,11 +11,13 @@ inline constexpr int kExhaustiveStride = 61;
 inline constexpr int kExhaustiveStride = 1;
 #endif
 
-// Deadlines that only keep a test from hanging are so many times longer.
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-inline constexpr int kPatience = 5;
+inline constexpr bool kSanitized = true;
 #else
-inline constexpr int kPatience = 1;
+inline constexpr bool kSanitized = false;
 #endif
+
+// Deadlines that only keep a test from hanging are so many times longer.
+inline constexpr int kPatience = kSanitized ? 5 : 1;
 
 }  // namespace trireme::test
