@@ -87,7 +87,7 @@ void check_batch_split(const ProgramOptions& options, std::int64_t world_size, s
 std::chrono::seconds parse_duration(const std::string& text) {
   std::int64_t total = 0;
   std::int64_t number = -1;
-  bool clock = false;  // HH:MM:SS
+  bool clock = false;                   // HH:MM:SS
   constexpr std::size_t kLongest = 10;  // what is computed below fits by far
   bool valid = !text.empty() && text.size() <= kLongest;
   for (const char c : text.substr(0, kLongest)) {
