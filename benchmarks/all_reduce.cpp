@@ -7,19 +7,17 @@
 // Every call gets freshly written arrays, as from a backward pass; only the call is timed, on the slowest rank.
 #include <sched.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 
+#include "benchmarks/measure-inl.h"
+#include "benchmarks/ranks-inl.h"
 #include "trireme/comm/shm/shm_communicator.h"
 #include "trireme/comm/store/file_store.h"
 #include "trireme/launcher/collective_rows.h"
@@ -27,19 +25,19 @@
 namespace {
 
 using namespace trireme;
+using bench::median;
+using bench::now;
 
 constexpr int kMostRanks = 64;
 constexpr std::size_t kStagger = 0x5b000;  // see comm/shm/segment.h
 
 struct Options {
   int ranks = 2;
-  std::vector<std::string> sizes;
+  std::vector<std::string> sizes = bench::kArraySizes;
   int reps = 5;
   bool unallocated = false;
   bool json = false;  // lines of JSON in place of the table
 };
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 void pin(int core) {
   cpu_set_t set;
@@ -56,11 +54,6 @@ std::string print_size(std::size_t bytes) {
   return bytes % (1 << 20) == 0 ? std::to_string(bytes >> 20) + "M"
          : bytes % 1024 == 0    ? std::to_string(bytes >> 10) + "K"
                                 : std::to_string(bytes);
-}
-
-double median(std::vector<double>& values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
 }
 
 // What the forked ranks share besides what the library makes: flags of the probe's barrier, and times.
@@ -237,21 +230,6 @@ struct Bench {
   }
 };
 
-int rank_main(int rank, const Options& options, Board* board, std::byte* probe_memory, std::size_t probe_stride,
-              const std::string& directory) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  pin(rank % static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
-  try {
-    comm::FileStore store(directory);
-    const auto world = comm::shm::ShmCommunicator::connect(rank, options.ranks, store, std::chrono::seconds(60));
-    Bench bench{options, board, probe_memory, probe_stride, rank, *world, SpinBarrier(board, rank, options.ranks)};
-    return bench.run() == 0 ? 0 : 1;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "rank %d: %s\n", rank, error.what());
-    return 1;
-  }
-}
-
 std::byte* map_shared(std::size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return memory == MAP_FAILED ? nullptr : static_cast<std::byte*>(memory);
@@ -265,34 +243,23 @@ int run_ranks(const Options& options) {
   const std::size_t stride = (most + (1 << 20)) / (1 << 20) * (1 << 20) + kStagger;
   auto* board = new (map_shared(sizeof(Board))) Board;
   std::byte* memory = map_shared(stride * static_cast<std::size_t>(options.ranks));
-  std::string directory = (std::filesystem::temp_directory_path() / "bench_all_reduce_XXXXXX").string();
-  if (memory == nullptr || mkdtemp(directory.data()) == nullptr) {
+  if (memory == nullptr) {
     std::perror("bench_all_reduce");
     return 1;
   }
-  std::vector<pid_t> children;
-  for (int rank = 0; rank < options.ranks; ++rank) {
-    const pid_t pid = fork();
-    if (pid == 0) {
-      _exit(rank_main(rank, options, board, memory, stride, directory + "/store"));
-    }
-    children.push_back(pid);
-  }
-  bool good = true;
-  for (const pid_t pid : children) {
-    int status = 0;
-    waitpid(pid, &status, 0);
-    good = good && status == 0;
-  }
-  std::filesystem::remove_all(directory);
-  return good ? 0 : 1;
+  return bench::fork_ranks("bench_all_reduce", options.ranks, [&](int rank, const std::string& directory) {
+    pin(rank % static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+    comm::FileStore store(directory + "/store");
+    const auto world = comm::shm::ShmCommunicator::connect(rank, options.ranks, store, std::chrono::seconds(60));
+    Bench bench{options, board, memory, stride, rank, *world, SpinBarrier(board, rank, options.ranks)};
+    return bench.run() == 0 ? 0 : 1;
+  });
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
-  options.sizes = {"1K", "4K", "16K", "64K", "256K", "1M", "4M", "16M", "64M"};
   CLI::App app("all_reduce over shared memory, against a direct reduction in the same run");
   app.add_option("--ranks", options.ranks, "Processes, each pinned to a core")
       ->check(CLI::Range(1, kMostRanks))

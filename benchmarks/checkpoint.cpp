@@ -15,6 +15,7 @@
 #include <chrono>
 #include <functional>
 
+#include "benchmarks/measure-inl.h"
 #include "trireme/checkpoint/model_file.h"
 #include "trireme/checkpoint/reader.h"
 #include "trireme/checkpoint/writer.h"
@@ -23,20 +24,11 @@
 namespace {
 
 using namespace trireme;
+using bench::median;
+using bench::seconds_of;
 
 constexpr std::size_t kPieceBytes = std::size_t{8} << 20;
 constexpr std::int64_t kColumns = 1024;
-
-double seconds_of(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 // False if this user may not.
 bool drop_caches() {

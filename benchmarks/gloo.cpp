@@ -11,33 +11,30 @@
 #include <gloo/rendezvous/context.h>
 #include <gloo/rendezvous/file_store.h>
 #include <gloo/transport/tcp/device.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
-#include <csignal>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 
+#include "benchmarks/measure-inl.h"
+#include "benchmarks/ranks-inl.h"
 #include "trireme/comm/store/file_store.h"
+#include "trireme/launcher/collective_rows.h"
 
 namespace {
 
 using namespace trireme;
+using bench::median;
+using bench::now;
 
 struct Options {
   int ranks = 2;
-  std::vector<std::string> sizes;
+  std::vector<std::string> sizes = bench::kArraySizes;
   int turns = 15;
   std::string json;
 };
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 // Of all threads of this process.
 double processor_time() {
@@ -49,18 +46,9 @@ double processor_time() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-std::size_t parse_size(const std::string& text) {
-  const std::size_t value = std::stoull(text);
-  return value << (text.back() == 'K' ? 10 : text.back() == 'M' ? 20 : 0);
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 std::shared_ptr<gloo::Context> connect_plainly(int rank, int size, const std::string& directory) {
   std::shared_ptr<gloo::transport::Device> device = gloo::transport::tcp::CreateDevice("127.0.0.1");
+  std::filesystem::create_directories(directory);
   gloo::rendezvous::FileStore store(directory);
   auto context = std::make_shared<gloo::rendezvous::Context>(rank, size);
   context->setTimeout(std::chrono::seconds(60));
@@ -101,7 +89,8 @@ class Bench {
 
  private:
   void measure(const std::string& size, std::ostream& json) {
-    const std::size_t count = std::max<std::size_t>(1, parse_size(size) / sizeof(float));
+    const std::size_t count =
+        std::max<std::size_t>(1, static_cast<std::size_t>(launcher::parse_bytes("--sizes", size)) / sizeof(float));
     const Array array = Array::zeros({static_cast<std::int64_t>(count)});
     std::vector<float> other(count);
     const auto ours = [&] { ours_->all_reduce(array).wait(); };
@@ -180,48 +169,10 @@ class Bench {
   const std::shared_ptr<comm::Communicator> ours_;
 };
 
-int rank_main(int rank, const Options& options, const std::string& directory) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  try {
-    Bench(options, rank, directory).run();
-    std::fflush(stdout);
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "rank %d: %s\n", rank, error.what());
-    return 1;
-  }
-}
-
-int run_ranks(const Options& options) {
-  std::string directory = (std::filesystem::temp_directory_path() / "bench_gloo_XXXXXX").string();
-  if (mkdtemp(directory.data()) == nullptr) {
-    std::perror("bench_gloo");
-    return 1;
-  }
-  std::filesystem::create_directory(directory + "/plain");
-  std::vector<pid_t> children;
-  for (int rank = 0; rank < options.ranks; ++rank) {
-    const pid_t pid = fork();
-    if (pid == 0) {
-      _exit(rank_main(rank, options, directory));
-    }
-    children.push_back(pid);
-  }
-  bool good = true;
-  for (const pid_t pid : children) {
-    int status = 0;
-    waitpid(pid, &status, 0);
-    good = good && status == 0;
-  }
-  std::filesystem::remove_all(directory);
-  return good ? 0 : 1;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
-  options.sizes = {"1K", "4K", "16K", "64K", "256K", "1M", "4M", "16M", "64M"};
   CLI::App app("all_reduce over Gloo, against Gloo's own ring in the same run");
   app.add_option("--ranks", options.ranks, "Processes")->check(CLI::Range(2, 64))->capture_default_str();
   app.add_option("--sizes", options.sizes, "Bytes of the array: 1K,64M,...")->delimiter(',')->capture_default_str();
@@ -230,5 +181,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--json", options.json, "Also write JSON lines to this file");
   CLI11_PARSE(app, argc, argv);
-  return run_ranks(options);
+  return bench::fork_ranks("bench_gloo", options.ranks, [&](int rank, const std::string& directory) {
+    Bench(options, rank, directory).run();
+    return 0;
+  });
 }

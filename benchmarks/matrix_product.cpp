@@ -7,16 +7,17 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <functional>
 #include <vector>
 
+#include "benchmarks/measure-inl.h"
 #include "trireme/core/base/random.h"
 #include "trireme/core/ops/gemm.h"
 
 namespace {
 
+using trireme::bench::median;
 using trireme::ops::GemmArgs;
 
 struct Case {
@@ -39,16 +40,12 @@ constexpr Case kCases[] = {
 };
 
 double seconds(const std::function<void()>& work, int repeats) {
-  const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < repeats; ++i) {
-    work();
-  }
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / repeats;
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  const auto work_repeatedly = [&] {
+    for (int i = 0; i < repeats; ++i) {
+      work();
+    }
+  };
+  return trireme::bench::seconds_of(work_repeatedly) / repeats;
 }
 
 std::vector<float> random_values(std::int64_t count) {

@@ -10,32 +10,24 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
+#include "benchmarks/measure-inl.h"
+#include "benchmarks/ranks-inl.h"
 #include "trireme/comm/mpi/library-inl.h"
 #include "trireme/core/base/error.h"
+#include "trireme/launcher/collective_rows.h"
 
 namespace {
 
 using namespace trireme;
+using bench::median;
+using bench::now;
 
 struct Options {
-  std::vector<std::string> sizes{"1K", "4K", "16K", "64K", "256K", "1M", "4M", "16M", "64M"};
+  std::vector<std::string> sizes = bench::kArraySizes;
   int reps = 7;
 };
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-std::size_t parse_size(const std::string& text) {
-  const std::size_t value = std::stoull(text);
-  return value << (text.back() == 'K' ? 10 : text.back() == 'M' ? 20 : 0);
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
 
 class Bench {
  public:
@@ -77,7 +69,7 @@ class Bench {
   }
 
   void measure(const std::string& size) {
-    const std::size_t count = parse_size(size) / sizeof(float);
+    const std::size_t count = static_cast<std::size_t>(launcher::parse_bytes("--sizes", size)) / sizeof(float);
     const Array array = Array::empty({static_cast<std::int64_t>(count)});
     const int rounds = static_cast<int>(std::clamp(0.1 / (static_cast<double>(count) * 4 / 1e9 + 5e-6), 3.0, 2000.0));
     const auto by_mpi = [&] {

@@ -6,12 +6,11 @@
 //   bench_optimizer [--parameters N] [--threads T] [--rounds R]
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <functional>
 #include <vector>
 
+#include "benchmarks/measure-inl.h"
 #include "trireme/core/array/accumulate.h"
 #include "trireme/core/base/parallel.h"
 #include "trireme/core/nn/module.h"
@@ -20,17 +19,8 @@
 namespace {
 
 using namespace trireme;
-
-double seconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
+using bench::median;
+using bench::seconds_of;
 
 Array random_values(std::int64_t count, const char* name) {
   const Array out = Array::empty({count});
@@ -67,9 +57,9 @@ int main(int argc, char** argv) {
   std::vector<double> updates, copies, additions, ratios;
   const double n = static_cast<double>(parameters);
   for (int round = 0; round < rounds + 2; ++round) {
-    const double updated = seconds([&] { adamw.update(gradients, 0.9); });
-    const double copied = seconds([&] { copy(source, target); });
-    const double added = seconds([&] { accumulate(target, source); });
+    const double updated = seconds_of([&] { adamw.update(gradients, 0.9); });
+    const double copied = seconds_of([&] { copy(source, target); });
+    const double added = seconds_of([&] { accumulate(target, source); });
     if (round >= 2) {  // the first rounds take page faults
       updates.push_back(n * 28 / updated / 1e9);
       copies.push_back(n * 8 / copied / 1e9);
