@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "trireme/comm/environment/place.h"
 
@@ -24,6 +25,14 @@ std::optional<Place> read_slurm(const Variables& variables);
 std::optional<Place> read_pmi(const Variables& variables);
 // Any PMIx server: PMIX_RANK, PMIX_NAMESPACE. It does not tell the number of ranks in the environment: always an Error.
 std::optional<Place> read_pmix(const Variables& variables);
+
+// The four variables by which most launchers tell a process where it stands.
+struct RankNames {
+  std::string_view rank, size, local_rank, local_size;
+};
+// What they say: ranks, and the host if it is the only one; which of several hosts this is they do not tell. Raises
+// Error naming the variable that is not set or no such number.
+Place read_ranks(const Variables& variables, const char* launcher, const RankNames& names);
 
 // "a Slurm job of 4 tasks", where this process runs in a job but is no task of srun, and the job has several; else
 // empty.

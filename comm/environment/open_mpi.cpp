@@ -13,14 +13,12 @@ std::optional<Place> read_open_mpi(const Variables& variables) {
           "environment: {} not set while other names of Open MPI are; start ranks with mpirun, and let wrappers pass "
           "the environment on",
           missing);
-  Place place;
-  place.launcher = "Open MPI";
-  place.size = variables.number("OMPI_COMM_WORLD_SIZE", 1, kMaxWorldSize);
-  place.rank = variables.number("OMPI_COMM_WORLD_RANK", 0, place.size - 1);
-  place.local_size = variables.number("OMPI_COMM_WORLD_LOCAL_SIZE", 1, place.size);
-  place.local_rank = variables.number("OMPI_COMM_WORLD_LOCAL_RANK", 0, place.local_size - 1);
-  place.nodes = place.on_one_host() ? 1 : variables.number_or("OMPI_MCA_orte_num_nodes", 1, kMaxWorldSize, 0);
-  place.node = place.on_one_host() ? 0 : -1;  // OMPI_COMM_WORLD_NODE_RANK counts processes of a host, not hosts
+  Place place = read_ranks(
+      variables, "Open MPI",
+      {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"});
+  if (!place.on_one_host()) {  // OMPI_COMM_WORLD_NODE_RANK counts processes of a host, not hosts
+    place.nodes = variables.number_or("OMPI_MCA_orte_num_nodes", 1, kMaxWorldSize, 0);
+  }
   const std::string job = variables.first_text({"PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid"});
   place.job = job.empty() ? "" : "mpirun/" + job;
   place.secret = variables.text("OMPI_MCA_orte_precondition_transports");  // 128 random bits, made for each mpirun

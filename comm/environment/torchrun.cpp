@@ -26,15 +26,12 @@ std::optional<Place> read_torchrun(const Variables& variables) {
           "environment: {} not set while others of RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and "
           "MASTER_PORT are; start ranks with `trireme run`, or unset all six for a lone process",
           missing);
-  Place place;
-  place.launcher = "torchrun";
-  place.size = variables.number("WORLD_SIZE", 1, kMaxWorldSize);
-  place.rank = variables.number("RANK", 0, place.size - 1);
-  place.local_size = variables.number("LOCAL_WORLD_SIZE", 1, place.size);
-  place.local_rank = variables.number("LOCAL_RANK", 0, place.local_size - 1);
-  const char* nodes = variables.has("GROUP_WORLD_SIZE") ? "GROUP_WORLD_SIZE" : "NNODES";
-  place.nodes = place.on_one_host() ? 1 : variables.number_or(nodes, 1, place.size, 0);
-  place.node = place.on_one_host() ? 0 : variables.number_or("GROUP_RANK", 0, place.size - 1, -1);
+  Place place = read_ranks(variables, "torchrun", {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"});
+  if (!place.on_one_host()) {
+    const char* nodes = variables.has("GROUP_WORLD_SIZE") ? "GROUP_WORLD_SIZE" : "NNODES";
+    place.nodes = variables.number_or(nodes, 1, place.size, 0);
+    place.node = variables.number_or("GROUP_RANK", 0, place.size - 1, -1);
+  }
   place.master_port_taken = variables.text("TORCHELASTIC_USE_AGENT_STORE") == "True";
   if (variables.has("TORCHELASTIC_RUN_ID")) {
     place.job = "torchrun/" + variables.text("TORCHELASTIC_RUN_ID") + "/" + variables.text("MASTER_PORT") + "/" +
