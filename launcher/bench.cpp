@@ -8,6 +8,7 @@
 #include "trireme/core/base/host.h"
 #include "trireme/core/base/instruction_set.h"
 #include "trireme/launcher/bench_collectives.h"
+#include "trireme/launcher/command_line-inl.h"
 #include "trireme/launcher/machine.h"
 
 namespace trireme::launcher {
@@ -59,14 +60,9 @@ int run_machine_bench(const std::vector<std::string>& arguments) {
   app.footer(
       "Examples:\n  trireme bench machine --dir /scratch/checkpoints\n  trireme bench all_reduce --ranks 2\n"
       "`trireme bench all_reduce --help` lists the options of the collectives.");
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-  try {
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
+  if (const auto help = parse_or_help(app, arguments)) {
+    fmt::print("{}", *help);
     return 0;
-  } catch (const CLI::ParseError& error) {
-    fail_usage("trireme bench: {}; see `trireme bench --help`", error.what());
   }
   bench_machine(folder);
   return 0;

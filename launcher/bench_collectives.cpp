@@ -9,6 +9,7 @@
 
 #include "trireme/comm/environment.h"
 #include "trireme/core/base/error.h"
+#include "trireme/launcher/command_line-inl.h"
 #include "trireme/launcher/machine.h"
 #include "trireme/launcher/run_job.h"
 
@@ -120,14 +121,9 @@ CollectiveOptions parse_collective_options(const std::vector<std::string>& argum
   Words words;
   CLI::App app(kHelp, "trireme bench");
   declare(app, words, options);
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-  try {
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp&) {
-    options.help = app.help();
+  if (auto help = parse_or_help(app, arguments, "trireme bench all_reduce --help")) {
+    options.help = std::move(*help);
     return options;
-  } catch (const CLI::ParseError& error) {
-    fail_usage("trireme bench: {}; see `trireme bench all_reduce --help`", error.what());
   }
   finish(words, options);
   return options;

@@ -12,6 +12,7 @@
 #include "trireme/checkpoint/reader.h"
 #include "trireme/checkpoint/retention.h"
 #include "trireme/core/base/error.h"
+#include "trireme/launcher/command_line-inl.h"
 
 namespace trireme::launcher {
 namespace {
@@ -175,14 +176,9 @@ std::optional<Request> parse(const std::vector<std::string>& arguments) {
   for (const char* later : {"diff", "merge", "convert"}) {
     add(later, "(not built yet)")->add_option("MORE", request.more, "");
   }
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-  try {
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
+  if (const auto help = parse_or_help(app, arguments)) {
+    fmt::print("{}", *help);
     return std::nullopt;
-  } catch (const CLI::ParseError& error) {
-    fail_usage("trireme ckpt: {}; see `trireme ckpt --help`", error.what());
   }
   return request;
 }

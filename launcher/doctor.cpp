@@ -11,6 +11,7 @@
 #include "trireme/core/base/error.h"
 #include "trireme/core/base/host.h"
 #include "trireme/core/base/instruction_set.h"
+#include "trireme/launcher/command_line-inl.h"
 #include "trireme/launcher/rank_comparison.h"
 
 namespace trireme::launcher {
@@ -135,14 +136,9 @@ bool parse(const std::vector<std::string>& arguments, DoctorOptions& options) {
       "  srun -N 2 trireme doctor              the ranks of a launcher are compared too: builds, clocks, instructions\n"
       "  trireme run --nproc-per-node 2 -- trireme doctor\n"
       "Exit code: 0 training works here, 1 something must change.");
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-  try {
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
+  if (const auto help = parse_or_help(app, arguments)) {
+    fmt::print("{}", *help);
     return false;
-  } catch (const CLI::ParseError& error) {
-    fail_usage("trireme doctor: {}; see `trireme doctor --help`", error.what());
   }
   return true;
 }

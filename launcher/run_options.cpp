@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "trireme/core/base/error.h"
+#include "trireme/launcher/command_line-inl.h"
 #include "trireme/launcher/machine.h"
 #include "trireme/launcher/run_flags.h"
 
@@ -109,15 +110,11 @@ RunOptions parse_run_options(const std::vector<std::string>& arguments) {
                "trireme run");
   declare_run_flags(app, flags);
   app.prefix_command();
-  std::vector<std::string> reversed;  // CLI11 wants them so
-  std::transform(arguments.rbegin(), arguments.rend(), std::back_inserter(reversed), with_dashes);
-  try {
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp&) {
-    options.help = app.help();
+  std::vector<std::string> words;
+  std::transform(arguments.begin(), arguments.end(), std::back_inserter(words), with_dashes);
+  if (auto help = parse_or_help(app, std::move(words))) {
+    options.help = std::move(*help);
     return options;
-  } catch (const CLI::ParseError& error) {
-    fail_usage("trireme run: {}; see `trireme run --help`", error.what());
   }
   options.command = command_of(arguments, app.remaining());
   finish(options, flags, app.count("--tee") > 0);
