@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "tests/comm/deaths.h"
 #include "tests/comm/ranks.h"
 #include "tests/support/temp_dir.h"
 #include "trireme/comm/store/file_store.h"
@@ -16,7 +17,6 @@
 namespace trireme::test {
 namespace {
 
-using comm::CommError;
 using comm::Communicator;
 
 class Gloo : public testing::Test {
@@ -28,28 +28,6 @@ class Gloo : public testing::Test {
   }
 };
 
-[[noreturn]] void die() {
-  kill(getpid(), SIGKILL);
-  std::this_thread::sleep_for(std::chrono::hours(1));
-  std::abort();
-}
-
-// The deadline of the collectives is 20 s: who learns of the death by it is too late.
-template <class F>
-void expect_failure_by(int rank, const std::string& text, std::chrono::milliseconds bound, F f) {
-  const auto begin = std::chrono::steady_clock::now();
-  try {
-    f();
-    ADD_FAILURE() << "no error";
-  } catch (const CommError& error) {
-    const std::string message = error.what();
-    EXPECT_NE(message.find("rank " + std::to_string(rank)), std::string::npos) << message;
-    EXPECT_NE(message.find(text), std::string::npos) << message;
-    EXPECT_EQ(error.details().ranks, std::vector<int>{rank}) << message;
-  }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, bound);
-}
-
 class GlooDeath : public Gloo, public testing::WithParamInterface<int> {};
 INSTANTIATE_TEST_SUITE_P(Ranks, GlooDeath, testing::Values(2, 3, 7));
 
@@ -60,7 +38,7 @@ TEST_P(GlooDeath, InTheMiddleOfLargeOperationsIsNoticedByAll) {
              const Array array = Array::zeros({1 << 20});
              comm.all_reduce(array).wait();
              const auto begin = std::chrono::steady_clock::now();
-             expect_failure_by(victim, "is dead or cannot be reached", std::chrono::seconds(10), [&] {
+             expect_failure_by(victim, {"is dead or cannot be reached"}, std::chrono::seconds(10), [&] {
                for (int turn = 0;; ++turn) {
                  const comm::Work work = comm.all_reduce(array);
                  if (comm.rank() == victim && turn == 3) {
@@ -83,7 +61,7 @@ TEST_P(GlooDeath, BeforeAnOperationWhileTheOthersSleepInItIsNoticedInTime) {
                std::this_thread::sleep_for(std::chrono::milliseconds(50));
                die();
              }
-             expect_failure_by(victim, "is dead or cannot be reached", std::chrono::milliseconds(1500),
+             expect_failure_by(victim, {"is dead or cannot be reached"}, std::chrono::milliseconds(1500),
                                [&] { comm.all_reduce(Array::zeros({10})).wait(); });
            },
            {.killed_rank = victim});
@@ -96,7 +74,7 @@ TEST_P(GlooDeath, OfTheSenderOfAMessageIsNoticed) {
              if (comm.rank() == 0) {
                die();
              }
-             expect_failure_by(0, "is dead or cannot be reached", std::chrono::milliseconds(1500),
+             expect_failure_by(0, {"is dead or cannot be reached"}, std::chrono::milliseconds(1500),
                                [&] { comm.recv(Array::zeros({10}), 0).wait(); });
            },
            {.killed_rank = 0});
@@ -125,7 +103,7 @@ TEST_F(Gloo, AStoppedRankIsNamedAtTheDeadline) {
              if (comm.rank() == 1) {
                kill(getpid(), SIGSTOP);  // until the parent gives up on it
              }
-             expect_failure_by(1, "the deadline of 400 ms passed", std::chrono::seconds(10), [&] {
+             expect_failure_by(1, {"the deadline of 400 ms passed"}, std::chrono::seconds(10), [&] {
                comm.all_reduce(Array::zeros({1 << 18}), comm::ReduceOp::sum,
                                {.timeout = std::chrono::milliseconds(400)})
                    .wait();
@@ -159,7 +137,7 @@ TEST_F(Gloo, AnAbortEndsAFastReductionToo) {
       comm.abort("no more");
       return;
     }
-    expect_failure_by(1, "no more", std::chrono::seconds(10), [&] {
+    expect_failure_by(1, {"no more"}, std::chrono::seconds(10), [&] {
       comm.all_reduce(Array::zeros({1 << 20}), comm::ReduceOp::sum, {.order = comm::ReduceOrder::fast}).wait();
     });
   });

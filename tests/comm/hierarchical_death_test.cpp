@@ -1,32 +1,19 @@
 // A process that dies on one host: every rank of every host is told soon who it was.
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include <thread>
 
+#include "tests/comm/deaths.h"
 #include "tests/comm/ranks.h"
-#include "trireme/comm/work.h"
 
 namespace trireme::test {
 namespace {
 
-using comm::CommError;
 using comm::Communicator;
 
-// The deadline of the collectives is 20 s: who learns of the death by it is too late.
 template <class F>
 void expect_death_of(int victim, F f) {
-  const auto begin = std::chrono::steady_clock::now();
-  try {
-    f();
-    ADD_FAILURE() << "no error";
-  } catch (const CommError& error) {
-    const std::string message = error.what();
-    EXPECT_NE(message.find("rank " + std::to_string(victim)), std::string::npos) << message;
-    EXPECT_EQ(error.details().ranks, std::vector<int>{victim}) << message;
-  }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+  expect_failure_by(victim, {}, std::chrono::seconds(10), f);
 }
 
 // Backend, ranks, victim. Of four ranks all are carriers; of seven, rank 3 is none, and its mates must tell of it.
@@ -47,7 +34,7 @@ TEST_P(HostDeath, IsToldToAllRanksOfAllHosts) {
                 comm.barrier().wait();
                 if (comm.rank() == victim) {
                   std::this_thread::sleep_for(std::chrono::milliseconds(20));  // let the others fall asleep
-                  kill(getpid(), SIGKILL);
+                  die();
                 }
                 expect_death_of(victim, [&] { comm.all_reduce(Array::zeros({10})).wait(); });
               },
@@ -63,7 +50,7 @@ TEST_P(HostDeath, InTheMiddleOfLargeOperationsIsToldToAll) {
                   for (int turn = 0;; ++turn) {
                     const comm::Work work = comm.all_reduce(array);
                     if (comm.rank() == victim && turn == 2) {
-                      kill(getpid(), SIGKILL);
+                      die();
                     }
                     work.wait();
                   }

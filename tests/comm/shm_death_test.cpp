@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "tests/comm/deaths.h"
 #include "tests/comm/ranks.h"
-#include "trireme/comm/work.h"
 
 namespace trireme::test {
 namespace {
@@ -16,27 +16,9 @@ namespace {
 using comm::CommError;
 using comm::Communicator;
 
-[[noreturn]] void die() {
-  kill(getpid(), SIGKILL);
-  std::this_thread::sleep_for(std::chrono::hours(1));
-  std::abort();
-}
-
-// The deadline of the collectives is 20 s: who learns of the death by it is too late.
 template <class F>
 void expect_death_of(int victim, F f) {
-  const auto begin = std::chrono::steady_clock::now();
-  try {
-    f();
-    ADD_FAILURE() << "no error";
-  } catch (const CommError& error) {
-    const std::string message = error.what();
-    EXPECT_NE(message.find("rank " + std::to_string(victim) + " (pid "), std::string::npos) << message;
-    EXPECT_NE(message.find("is dead"), std::string::npos) << message;
-    ASSERT_EQ(error.details().ranks.size(), 1u);
-    EXPECT_EQ(error.details().ranks[0], victim);
-  }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+  expect_failure_by(victim, {"rank " + std::to_string(victim) + " (pid ", "is dead"}, std::chrono::seconds(10), f);
 }
 
 std::vector<std::string> entries_of_dev_shm() {

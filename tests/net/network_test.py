@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(ROOT / "tests" / "support"))
+from checks import MODEL, require, run_checks  # noqa: E402
 from network_hosts import NetworkHosts, why_impossible  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-MODEL = ("--layers", "2", "--heads", "2", "--width", "64", "--context", "32", "--global-batch", "12", "--lanes", "12",
-         "--seed", "7", "--progress", "off")
 SHORT = (*MODEL, "--steps", "12")
 ENDLESS = (*MODEL, "--steps", "1000000")
 LARGE = ("--layers", "4", "--heads", "4", "--width", "256", "--context", "64", "--global-batch", "4", "--lanes", "4",
@@ -27,11 +27,6 @@ HOSTS = 3
 PORT = 29500
 TIMEOUT = 2  # seconds, of the runs in which something fails
 SLACK = 4    # for a machine that is busy with other things
-
-
-def require(condition, *context):
-    if not condition:
-        raise AssertionError("\n".join(str(c) for c in context))
 
 
 class Run:
@@ -175,25 +170,13 @@ def main():
     if reason:
         print(f"skipped: {reason}\n0 passed, 0 failed")
         return 0
-    passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="trireme-net-") as folder:
         checks = Checks(Path(folder), options.build.resolve())
         try:
             if options.measure:
                 measure(checks, options.measure)
                 return 0
-            for name in [n for n in dir(checks) if n.startswith("check_")]:
-                begin = time.monotonic()
-                try:
-                    getattr(checks, name)()
-                    passed += 1
-                    verdict = "ok    "
-                except (AssertionError, subprocess.SubprocessError, OSError) as error:
-                    failed += 1
-                    verdict = f"FAILED\n{error}\n"
-                checks.network.stop_processes()
-                print(f"{verdict} {name.partition('check_')[2].replace('_', ' ')} ({time.monotonic() - begin:.1f} s)",
-                      flush=True)
+            passed, failed = run_checks(checks, after_each=checks.network.stop_processes)
         finally:
             checks.close()
     print(f"{passed} passed, {failed} failed")

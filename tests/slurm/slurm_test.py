@@ -14,19 +14,14 @@ import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(ROOT / "tests" / "support"))
+from checks import MODEL, require, run_checks  # noqa: E402
 from slurm_cluster import SlurmCluster, why_impossible  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-MODEL = ("--layers", "2", "--heads", "2", "--width", "64", "--context", "32", "--global-batch", "12", "--lanes", "12",
-         "--seed", "7", "--progress", "off")
 SHORT = (*MODEL, "--steps", "12")
 NODE_AS_HOST = ("bash", "-c", 'TRIREME_HOST_NAME=$SLURMD_NODENAME exec "$@"', "bash")
 LONG = (*MODEL, "--steps", "400")  # long enough to be stopped in the middle
-
-
-def require(condition, *context):
-    if not condition:
-        raise AssertionError("\n".join(str(c) for c in context))
 
 
 def last_metrics(path):
@@ -127,24 +122,13 @@ def main():
     if reason:
         print(f"skipped: {reason}\n0 passed, 0 failed")
         return 0
-    passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="trireme-slurm-") as folder:
         checks = Checks(Path(folder), options.build.resolve())
         try:
-            for name in [n for n in dir(checks) if n.startswith(kinds)]:
-                begin = time.monotonic()
-                try:
-                    getattr(checks, name)()
-                    passed += 1
-                    verdict = "ok    "
-                except (AssertionError, subprocess.SubprocessError, OSError) as error:
-                    failed += 1
-                    verdict = f"FAILED\n{error}\n"
-                print(f"{verdict} {name.partition('check_')[2].replace('_', ' ')} ({time.monotonic() - begin:.1f} s)",
-                      flush=True)
-        finally:
+            passed, failed = run_checks(checks, kinds)
             if failed:
                 print(checks.cluster.logs())
+        finally:
             checks.cluster.close()
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
