@@ -3,9 +3,9 @@
 //
 // Collectives run one after the other, on the thread that waits for the next one, or else on a communication thread, so
 // that they go on while the caller computes. Each begins with an opening to every peer (opening.h): small ones are done
-// with it. A peer that ends, leaves or aborts is noticed by all ranks within kNoticed, whatever their threads do, while
-// an operation is in progress. After a failure the arrays of unfinished operations may still be written to until the
-// communicator is destroyed.
+// with it. A peer that ends, leaves or aborts is noticed by all ranks within half a second, whatever their threads do,
+// while an operation is in progress. After a failure the arrays of unfinished operations may still be written to until
+// the communicator is destroyed.
 //
 // Destruction tells the peers that this rank has left and waits until they have what was sent to them, at most
 // kFarewell. An operation that a rank still waits for fails there, naming the one that left.
@@ -28,7 +28,6 @@
 
 namespace trireme::comm::message {
 
-inline constexpr auto kNoticed = std::chrono::milliseconds(500);
 inline constexpr auto kFarewell = std::chrono::seconds(1);
 inline constexpr auto kPatience = std::chrono::milliseconds(500);  // with ranks that do not say what they do
 
