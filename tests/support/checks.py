@@ -1,4 +1,4 @@
-"""Checks of a whole system from outside: programs that start real services or networks, and say how many checks held."""
+"""Checks of a whole system from outside: for programs that start real services or networks, and say how many held."""
 import subprocess
 import time
 
@@ -26,5 +26,6 @@ def run_checks(checks, kinds=("check_",), after_each=lambda: None):
             failed += 1
             verdict = f"FAILED\n{error}\n"
         after_each()
-        print(f"{verdict} {name.partition('check_')[2].replace('_', ' ')} ({time.monotonic() - begin:.1f} s)", flush=True)
+        what = name.partition("check_")[2].replace("_", " ")
+        print(f"{verdict} {what} ({time.monotonic() - begin:.1f} s)", flush=True)
     return passed, failed
