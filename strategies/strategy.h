@@ -42,6 +42,8 @@ class Strategy : public StepOwner {
   // Named tensors of model, buffers and optimizer that this rank holds, as views: reading shows the present values,
   // writing them is how a checkpoint is loaded.
   virtual std::vector<sharding::StateTensor> state() = 0;
+  // Somebody has written through state(): makes it what every rank computes with. Collective.
+  virtual void state_written() = 0;
   // The whole model on every rank, in name order, for export and params_hash. Collective for sharded strategies.
   virtual std::vector<nn::NamedParameter> full_parameters() = 0;
   virtual std::string_view name() const = 0;

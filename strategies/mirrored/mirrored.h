@@ -25,6 +25,7 @@ class Mirrored final : public LaneStrategy {
   explicit Mirrored(comm::World world, const MirroredOptions& options = {});
 
   std::vector<sharding::StateTensor> state() override;
+  void state_written() override {}  // the views are what it computes with
   std::vector<nn::NamedParameter> full_parameters() override;
   std::string_view name() const override { return "mirrored"; }
 
