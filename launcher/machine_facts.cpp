@@ -169,20 +169,6 @@ DiskFacts look_at_disk(const std::string& folder) {
 
 }  // namespace
 
-std::string bytes_text(std::int64_t bytes) {
-  if (bytes < 0) {
-    return "none";
-  }
-  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1024 && unit + 1 < std::size(kUnits)) {
-    value /= 1024;
-    ++unit;
-  }
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
-}
-
 MachineFacts look_at_machine(const std::string& folder, const std::string& interface) {
   MachineFacts facts;
   const std::string cpu = cluster::read_text_file("/proc/cpuinfo").value_or("");

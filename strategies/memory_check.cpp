@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "trireme/core/base/bytes_text.h"
 #include "trireme/core/base/error.h"
 #include "trireme/core/base/hash.h"
 #include "trireme/core/base/host.h"
@@ -73,12 +74,6 @@ std::string first_too_much(const std::vector<MemoryNeed>& needs, std::int64_t Me
 }
 
 }  // namespace
-
-std::string bytes_text(std::int64_t bytes) {
-  constexpr double kMiB = 1 << 20;
-  const double mib = static_cast<double>(bytes) / kMiB;
-  return mib >= 1024 ? fmt::format("{:.1f} GiB", mib / 1024) : fmt::format("{:.1f} MiB", mib);
-}
 
 std::string why_too_much(const std::vector<MemoryNeed>& needs) {
   const std::string cgroup = first_too_much(needs, &MemoryNeed::cgroup, &MemoryNeed::cgroup_bytes,

@@ -27,7 +27,4 @@ std::string why_too_much(const std::vector<MemoryNeed>& needs);
 // of their cgroups, each with the peak of `plan`. Collective; allocates nothing to speak of.
 void require_memory(comm::Communicator& communicator, std::string_view who, const sharding::MemoryPlan& plan);
 
-// "1.5 GiB", "12.0 MiB".
-std::string bytes_text(std::int64_t bytes);
-
 }  // namespace trireme::strategies
