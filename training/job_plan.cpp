@@ -41,6 +41,7 @@ sharding::TrainingShape shape_of(const ProgramOptions& options, const PlannedWor
     const int group = sharding::HybridGroups::make(world.ranks, shape.shard_group).group_size;
     shape.mapped = maps_parameters(options, world, group);
     shape.reshard_group = reshard_group_of(options);
+    shape.separate_masters = options.cpu_offload;
   }
   return shape;
 }
