@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "trireme/core/array/allocator.h"
+
 namespace trireme::strategies {
 Mirrored::Mirrored(comm::World world, const MirroredOptions& options)
     : LaneStrategy(std::move(world), options.seed), options_(options) {}
@@ -29,6 +31,7 @@ void Mirrored::place_parameters() {
     offset += padded_to_lines(value.count());
   }
   communicator().broadcast(block, 0, {.name = "initial parameters"}).wait();
+  release_cached_memory();  // of the values as they were before: their sizes do not come again
 }
 
 std::unique_ptr<GradientReduction> Mirrored::make_gradients(std::vector<TrainedParameter> trained) {
