@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Trains on several hosts, which are network namespaces of this machine: tests/net/network_test.py [BUILD] [--full] [--measure].
+"""Trains on several hosts, which are network namespaces of this machine.
+
+tests/net/network_test.py [BUILD] [--full] [--measure STARTS]
 
 However the ranks are spread, a run must end with the parameters of a run of one process; a host that is cut off, or a
 rank that is killed, must end every rank with an error that names who is missing. Where no namespaces can be made it
@@ -134,11 +136,12 @@ class Checks:
             return
         self.count += 1
         metrics, machines = self.folder / f"{self.count}-metrics.jsonl", self.folder / f"{self.count}-hosts"
-        machines.write_text("".join(f"{self.network.address(host)} slots={hosts.count(host)}\n" for host in sorted(set(hosts))))
+        machines.write_text("".join(f"{self.network.address(host)} slots={hosts.count(host)}\n"
+                                    for host in sorted(set(hosts))))
         subnet = f"{self.network.address(0)}/24"
         command = ["mpirun", "--mca", "plm_rsh_agent", str(self.network.remote_shell(self.folder)), "--mca",
-                   "plm_rsh_no_tree_spawn", "1", "--mca", "oob_tcp_if_include", subnet, "--mca", "btl_tcp_if_include", subnet,
-                   "--oversubscribe", "--hostfile", str(machines), "-np", str(len(hosts)), self.program, *SHORT,
+                   "plm_rsh_no_tree_spawn", "1", "--mca", "oob_tcp_if_include", subnet, "--mca",
+                   "btl_tcp_if_include", subnet, "--oversubscribe", "--hostfile", str(machines), "-np", str(len(hosts)), self.program, *SHORT,
                    "--backend", backend, "--metrics", str(metrics)]
         mpirun = self.network.start(0, command, {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"},
                                     stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
