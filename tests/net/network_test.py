@@ -141,7 +141,8 @@ class Checks:
         subnet = f"{self.network.address(0)}/24"
         command = ["mpirun", "--mca", "plm_rsh_agent", str(self.network.remote_shell(self.folder)), "--mca",
                    "plm_rsh_no_tree_spawn", "1", "--mca", "oob_tcp_if_include", subnet, "--mca",
-                   "btl_tcp_if_include", subnet, "--oversubscribe", "--hostfile", str(machines), "-np", str(len(hosts)), self.program, *SHORT,
+                   "btl_tcp_if_include", subnet, "--oversubscribe", "--hostfile", str(machines), "-np",
+                   str(len(hosts)), self.program, *SHORT,
                    "--backend", backend, "--metrics", str(metrics)]
         mpirun = self.network.start(0, command, {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"},
                                     stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
