@@ -2,36 +2,17 @@
 
 #include <algorithm>
 
-#include "trireme/core/base/physical_memory.h"
-
 namespace trireme::strategies {
-namespace {
-
-// Values, gradients and optimizer state must fit before any of them is made: an out-of-memory kill names nobody.
-void require_memory(const std::vector<nn::NamedParameter>& parameters, std::size_t states) {
-  std::int64_t elements = 0;
-  for (const nn::NamedParameter& parameter : parameters) {
-    elements += parameter.tensor.count();
-  }
-  const std::int64_t bytes = elements * static_cast<std::int64_t>((2 + states) * sizeof(float));
-  const std::int64_t memory = physical_memory();
-  constexpr double kGiB = 1 << 30;
-  require(memory == 0 || bytes <= memory,
-          "mirrored: {} parameters with gradients and optimizer state need {:.1f} GiB on every rank; this machine has "
-          "{:.1f}; "
-          "use a smaller model",
-          elements, static_cast<double>(bytes) / kGiB, static_cast<double>(memory) / kGiB);
-}
-
-}  // namespace
-
 Mirrored::Mirrored(comm::World world, const MirroredOptions& options)
     : LaneStrategy(std::move(world), options.seed), options_(options) {}
+
+sharding::TrainingShape Mirrored::training_shape() const {
+  return {.fast_order = options_.reduce_order == comm::ReduceOrder::fast};
+}
 
 // All parameters side by side in one block; rank 0's values everywhere, as DistributedDataParallel does, because a
 // program may have loaded or set values of its own before prepare().
 void Mirrored::place_parameters() {
-  require_memory(parameters(), optimizer().state_names().size());
   model().initialize(options_.seed);
   std::int64_t elements = 0;
   for (const nn::NamedParameter& parameter : parameters()) {
