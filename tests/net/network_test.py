@@ -7,6 +7,7 @@ says why and counts nothing. --measure only compares the speed of backends. The 
 """
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -109,6 +110,33 @@ class Checks:
 
     def check_gloo_alone(self):
         self.train([0, 0, 1], "gloo", "gloo")
+
+    def train_by_mpirun(self, hosts, backend, carried_by):
+        """As mpirun on host 0 would start them with ssh, for which a script stands that enters the other hosts."""
+        if shutil.which("mpirun") is None:
+            print("skipped: there is no `mpirun` here (Debian: openmpi-bin)")
+            return
+        self.count += 1
+        metrics, machines = self.folder / f"{self.count}-metrics.jsonl", self.folder / f"{self.count}-hosts"
+        machines.write_text("".join(f"{self.network.address(host)} slots={hosts.count(host)}\n" for host in sorted(set(hosts))))
+        subnet = f"{self.network.address(0)}/24"
+        command = ["mpirun", "--mca", "plm_rsh_agent", str(self.network.remote_shell(self.folder)), "--mca",
+                   "plm_rsh_no_tree_spawn", "1", "--mca", "oob_tcp_if_include", subnet, "--mca", "btl_tcp_if_include", subnet,
+                   "--oversubscribe", "--hostfile", str(machines), "-np", str(len(hosts)), self.program, *SHORT,
+                   "--backend", backend, "--metrics", str(metrics)]
+        mpirun = self.network.start(0, command, {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"},
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        _, text = mpirun.communicate(timeout=60)
+        require(mpirun.returncode == 0, f"exit code {mpirun.returncode}", text)
+        last = json.loads(metrics.read_text().splitlines()[-1])
+        require(last.get("params_hash") == self.expected, f"{self.expected} expected", last)
+        require(last.get("backend") == carried_by, f"backend {carried_by} expected", last)
+
+    def check_mpirun_over_three_hosts(self):
+        self.train_by_mpirun([0, 1, 2], "mpi", "mpi")
+
+    def check_mpirun_over_two_hosts_of_two_ranks(self):
+        self.train_by_mpirun([0, 0, 1, 1], "auto", "shm+mpi")
 
     def expect_errors(self, run, by, others):
         """Every rank but those of `others` ends by then, with an error that names one of those that it has lost."""
