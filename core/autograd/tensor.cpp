@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "trireme/core/autograd/checkpoint.h"
 #include "trireme/core/autograd/step_owner.h"
 #include "trireme/core/autograd/tape.h"
 #include "trireme/core/base/activity.h"
@@ -107,7 +108,11 @@ Tensor& Tensor::set_weight(double weight, bool depends_on_data) {
 }
 
 bool Recorder::wanted(std::span<const Tensor* const> inputs) {
-  if (!step_context().recording) {
+  StepContext& context = step_context();
+  if (!context.recording) {
+    if (context.recording_later) {
+      context.first_run->touch(inputs);
+    }
     return false;
   }
   return std::any_of(inputs.begin(), inputs.end(), [](const Tensor* input) { return input->requires_grad(); });

@@ -21,8 +21,8 @@ struct GPTOptions {
   double dropout = 0;  // of the embedding and of both branches of each block
 };
 
-// x [B, T, C] -> [B, T, C]: both branches of one layer, the unit of sharding. Parameters: ln_1, attn.c_attn,
-// attn.c_proj, ln_2, mlp.c_fc, mlp.c_proj.
+// x [B, T, C] -> [B, T, C]: both branches of one layer, a unit. Parameters: ln_1, attn.c_attn, attn.c_proj, ln_2,
+// mlp.c_fc, mlp.c_proj.
 class GPTBlock final : public Module {
  public:
   explicit GPTBlock(const GPTOptions& options);

@@ -22,7 +22,7 @@ class SimpleNet final : public Module {
   explicit SimpleNet(const SimpleNetOptions& options = {})
       : fc_(add("fc",
                 Sequential(Linear(options.inputs, options.hidden), ReLU(), Linear(options.hidden, options.classes)))) {}
-  Tensor forward(const Tensor& x) override { return fc_->forward(x); }
+  Tensor forward(const Tensor& x) override { return fc_(x); }
 
  private:
   Child<Sequential> fc_;

@@ -19,6 +19,7 @@ Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::
 }  // namespace
 
 ResidualBlock::ResidualBlock(std::int64_t in, std::int64_t out, std::int64_t stride, const BatchNormOptions& norm) {
+  mark_as_unit();
   conv1_ = add("conv1", convolution(in, out, 3, stride));
   bn1_ = add("bn1", BatchNorm2d(out, norm));
   conv2_ = add("conv2", convolution(out, out, 3, 1));

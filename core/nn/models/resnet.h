@@ -23,7 +23,7 @@ struct ResNetOptions {
   bool synchronized_batch_norm = false;  // statistics of the global batch; see nn/batch_norm.h
 };
 
-// relu(x + branch(x)), branch = conv, batch norm, relu, conv, batch norm.
+// relu(x + branch(x)), branch = conv, batch norm, relu, conv, batch norm. A unit.
 class ResidualBlock final : public Module {
  public:
   ResidualBlock(std::int64_t in, std::int64_t out, std::int64_t stride, const BatchNormOptions& norm = {});
