@@ -55,7 +55,7 @@ HWY_INLINE hn::Vec<hn::RebindToUnsigned<D>> round_to_bf16(D /*d*/, hn::Vec<D> v)
   const auto upper = hn::ShiftRight<16>(bits);
   const auto bias = hn::Add(hn::And(upper, hn::Set(du, 1)), hn::Set(du, 0x7fff));
   const auto rounded = hn::ShiftRight<16>(hn::Add(bits, bias));
-  const auto is_nan = hn::RebindMask(du, hn::Ne(v, v));
+  const auto is_nan = hn::RebindMask(du, hn::IsNaN(v));
   return hn::IfThenElse(is_nan, hn::Or(upper, hn::Set(du, 0x40)), rounded);
 }
 

@@ -2,6 +2,8 @@
 // edge, on every path that the processor has; and what bits must not depend on.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -163,8 +165,9 @@ TEST(GemmBf16, IsWithinTheRoundingOfItsOperandsOfTheF32Product) {
 
 TEST(GemmBf16, RoundsF32OperandsAsBFloat16DoesWhateverTheirValue) {
   const float infinity = std::numeric_limits<float>::infinity();
-  const std::vector<float> values = {0.0f,       -0.0f,    1.0f,      1.00390625f, 1.01171875f, -1.00390625f,  3.39e38f,
-                                     -3.402e38f, infinity, -infinity, 0.1f,        1e-30f,      std::nanf("1")};
+  const std::vector<float> values = {
+      0.0f,       -0.0f,    1.0f,      1.00390625f, 1.01171875f, -1.00390625f,   3.39e38f,
+      -3.402e38f, infinity, -infinity, 0.1f,        1e-30f,      std::nanf("1"), std::bit_cast<float>(0x7f800001u)};
   const auto count = static_cast<std::int64_t>(values.size());
   on_every_bf16_path([&] {
     for (const bool transpose : {false, true}) {  // K = 1: C holds the operands times 1
