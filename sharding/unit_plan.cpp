@@ -53,8 +53,7 @@ UnitPlan UnitPlan::make(std::span<const PlannedParameter> parameters, int group_
   plan.units.push_back({});
   std::map<std::string, std::size_t> known{{"", 0}};
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const std::vector<std::string>& modules = parameters[i].modules;
-    const std::string path = modules.size() == 1 ? modules.front() : "";
+    const std::string& path = parameters[i].unit;
     const auto [at, is_new] = known.emplace(path, plan.units.size());
     if (is_new) {
       plan.units.push_back({});

@@ -26,8 +26,8 @@ constexpr std::int64_t padded_to_lines(std::int64_t count) {
 struct PlannedParameter {
   std::string name;
   Shape shape;
-  bool trained = true;                    // a frozen one has no gradient
-  std::vector<std::string> modules = {};  // paths of the unit modules from which it is reached
+  bool trained = true;    // a frozen one has no gradient
+  std::string unit = {};  // the path of its unit's module; "" is the root unit
 };
 
 // A parameter's place in its unit. Offsets are in elements and multiples of a cache line.
@@ -51,8 +51,7 @@ struct UnitPlan {
   std::vector<Unit> units;
   std::vector<std::size_t> unit_of;  // [parameter]
 
-  // `parameters` in the order of registration. One that is reached from no unit module, or from several (tied), belongs
-  // to the root unit, which is whole from the first unit's forward to the last one's backward.
+  // `parameters` in the order of registration; nn::units_of says which unit a parameter belongs to.
   static UnitPlan make(std::span<const PlannedParameter> parameters, int group_size);
 
   // The buffer of whole parameters (or gradients) of the largest unit but the root.

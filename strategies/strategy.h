@@ -42,7 +42,7 @@ class Strategy : public StepOwner {
   // Named tensors of model, buffers and optimizer that this rank holds, as views: reading shows the present values,
   // writing them, followed by state_written(), is how a checkpoint is loaded.
   virtual std::vector<sharding::StateTensor> state() = 0;
-  // After values were written through state(): makes them what the next forward pass reads, on every rank. Collective.
+  // Somebody has written through state(): makes it what every rank computes with. Collective.
   virtual void state_written() = 0;
   // The whole model on every rank, in name order, for export and params_hash. Collective for sharded strategies.
   virtual std::vector<nn::NamedParameter> full_parameters() = 0;

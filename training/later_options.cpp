@@ -11,7 +11,6 @@ std::span<const LaterOption> later_options() {
       {.name = "--reduce-dtype", .needs = "it belongs to --strategy fully_sharded", .harmless = {"f32"}},
       {.name = "--buddy", .needs = "it belongs to --strategy fully_sharded", .harmless = {"auto", "off"}},
       {.name = "--cpu-offload", .needs = "it belongs to --strategy fully_sharded", .is_flag = true},
-      {.name = "--activation-checkpointing", .needs = "activations are always kept", .is_flag = true},
       {.name = "--servers", .needs = "it belongs to --strategy parameter_server"},
       {.name = "--consistency", .needs = "it belongs to --strategy parameter_server"},
       {.name = "--staleness", .needs = "it belongs to --strategy parameter_server"},

@@ -195,6 +195,9 @@ struct OptionParser::Impl {
     word(group, "--device", common.device, {"auto", "cpu", "cuda"}, "where arrays live");
     word(group, "--precision", common.precision, {"f32", "bf16"}, "of parameters and arithmetic");
     whole(group, "--threads", common.threads, 1, "threads of each rank; the bits do not depend on it");
+    app.add_flag("--activation-checkpointing", common.activation_checkpointing,
+                 "blocks keep their input only and run again in backward: less memory, more time, the same bits")
+        ->group(group);
     real(group, "--timeout", common.timeout_seconds, "deadline of the start and of every collective, seconds");
     text(group, "--interface", common.interface, "NAME",
          "network interface whose address other hosts use (lo, eth0, ...); without it the system chooses");

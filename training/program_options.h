@@ -24,6 +24,7 @@ struct ProgramOptions {
   std::string device = "auto";
   std::string precision = "f32";
   std::int64_t threads = 1;  // of each rank
+  bool activation_checkpointing = false;
 
   // What is trained on, and for how long.
   std::vector<std::string> data = {};

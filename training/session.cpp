@@ -31,6 +31,7 @@ TrainerOptions Session::trainer_options(std::string_view unit) const {
   return {.steps = options_.steps,
           .epochs = options_.epochs.value_or(1),
           .schedule = schedule,
+          .activation_checkpointing = options_.activation_checkpointing,
           .checkpoints = {.directory = options_.checkpoint_dir,
                           .save_every = options_.save_every,
                           .keep = options_.keep,

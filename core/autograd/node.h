@@ -52,6 +52,7 @@ class Node : public Pooled {
   std::uint8_t input_count_ = 0;
   bool released_ = false;
   bool walks_;
+  bool contributed_ = false;  // a leaf: this backward added something to its gradient
   std::int32_t pending_ = 0;  // during backward: consumers that have not delivered yet
   std::uint64_t visit_ = 0;   // the backward() that counted `pending_`
   std::uint64_t sequence_;    // order of creation on this thread
@@ -110,7 +111,7 @@ class LeafNode final : public Node {
   // anywhere.
   void set_buffer(Array buffer);
   const Array& buffer() const { return buffer_; }
-  // Runs at the end of the leaf's last contribution in a backward pass. One hook; empty removes it.
+  // Runs after the leaf's last contribution in a backward pass, unless there was none. One hook; empty removes it.
   void set_ready_hook(std::function<void()> hook) { ready_hook_ = std::move(hook); }
 
  private:

@@ -92,6 +92,7 @@ void Tape::count(Node& root) {
         require_alive(*input);
         input->pending_ = 0;
         input->incoming_ = Array();
+        input->contributed_ = false;
         input->visit_ = visit;
         stack_.push_back(input);
       } else if (input->visit_ != visit) {
@@ -107,8 +108,10 @@ void Tape::ready(Node* node) { node->as_leaf() != nullptr ? step(*node) : push(n
 
 void Tape::step(Node& node) {
   if (node.as_leaf() != nullptr) {
-    Gradients unused(node);
-    node.backward(Array(), unused);
+    if (node.contributed_) {
+      Gradients unused(node);
+      node.backward(Array(), unused);
+    }
     return;
   }
   {

@@ -11,15 +11,6 @@ namespace {
 constexpr std::int64_t kChunkBytes = 64 << 20;
 constexpr std::int64_t kScaleTile = 64 << 10;
 
-// Rows of a chunk: equal parts of at most 64 MiB or 2 % of the logits, whichever is more. Smaller chunks would go
-// through the weight's gradient, which each chunk adds to, too often.
-std::int64_t chunk_rows(std::int64_t rows, std::int64_t classes, std::size_t element_bytes) {
-  const std::int64_t row_bytes = std::max<std::int64_t>(1, classes * static_cast<std::int64_t>(element_bytes));
-  const std::int64_t most = std::max<std::int64_t>({8, kChunkBytes / row_bytes, rows / 50});
-  const std::int64_t chunks = std::max<std::int64_t>(1, (rows + most - 1) / most);
-  return std::max<std::int64_t>(1, ((rows + chunks - 1) / chunks + 7) / 8 * 8);
-}
-
 // One chunk at a time: its logits, losses and, where wanted, its part of both gradients.
 template <class T>
 class ChunkedHead {
@@ -32,7 +23,7 @@ class ChunkedHead {
   // dx and dweight may be undefined: not wanted. Returns the sum of the losses.
   double run(const Array& dx, const Array& dweight) {
     const std::int64_t rows = x_.size(0);
-    const std::int64_t chunk = std::min(std::max<std::int64_t>(rows, 1), chunk_rows(rows, classes_, sizeof(R)));
+    const std::int64_t chunk = std::min(std::max<std::int64_t>(rows, 1), head_chunk_rows(rows, classes_, sizeof(R)));
     const Array logits = Array::empty({chunk, classes_}, dtype_of<R>);
     const Array numbers = Array::empty({2, chunk}, dtype_of<R>);
     double sum = 0;
@@ -125,6 +116,13 @@ void check(const Tensor& x, const Tensor& weight) {
 }
 
 }  // namespace
+
+std::int64_t head_chunk_rows(std::int64_t rows, std::int64_t classes, std::size_t element_bytes) {
+  const std::int64_t row_bytes = std::max<std::int64_t>(1, classes * static_cast<std::int64_t>(element_bytes));
+  const std::int64_t most = std::max<std::int64_t>({8, kChunkBytes / row_bytes, rows / 50});
+  const std::int64_t chunks = std::max<std::int64_t>(1, (rows + most - 1) / most);
+  return std::max<std::int64_t>(1, ((rows + chunks - 1) / chunks + 7) / 8 * 8);
+}
 
 Tensor linear_cross_entropy(const Tensor& x, const Tensor& weight, const Array& labels) {
   check(x, weight);

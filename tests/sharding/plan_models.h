@@ -27,7 +27,7 @@ inline std::vector<PlannedParameter> gpt2(std::int64_t layers, std::int64_t c, s
                                                               {".mlp.c_proj.weight", {4 * c, c}},
                                                               {".mlp.c_proj.bias", {c}}};
     for (const auto& [name, shape] : block) {
-      out.push_back({h + name, shape, true, {h}});
+      out.push_back({h + name, shape, true, h});
     }
   }
   out.push_back({"ln_f.weight", {c}});
@@ -39,7 +39,7 @@ inline constexpr std::int64_t kGpt2Parameters = 124439808;  // of the published 
 
 // A root of 64 rows of 16, and two blocks of 32 rows of 16: 1024 + 2 * 512 = 2048 elements, all of them whole lines.
 inline std::vector<PlannedParameter> small_model() {
-  return {{"root", {64, 16}}, {"a.w", {32, 16}, true, {"a"}}, {"b.w", {32, 16}, true, {"b"}}};
+  return {{"root", {64, 16}}, {"a.w", {32, 16}, true, "a"}, {"b.w", {32, 16}, true, "b"}};
 }
 
 }  // namespace trireme::sharding

@@ -11,10 +11,10 @@ using Parameters = std::vector<PlannedParameter>;
 // A tiny GPT: two blocks, a table that the head shares, a final norm.
 Parameters tiny() {
   return {{"wte", {257, 66}},
-          {"h.0.w", {66, 198}, true, {"h.0"}},
-          {"h.0.b", {198}, true, {"h.0"}},
-          {"h.1.w", {66, 198}, true, {"h.1"}},
-          {"h.1.b", {198}, false, {"h.1"}},
+          {"h.0.w", {66, 198}, true, "h.0"},
+          {"h.0.b", {198}, true, "h.0"},
+          {"h.1.w", {66, 198}, true, "h.1"},
+          {"h.1.b", {198}, false, "h.1"},
           {"ln_f", {66}}};
 }
 
@@ -64,12 +64,6 @@ TEST(UnitPlan, RowsAreThoseOfTheShardGroup) {
   EXPECT_GE(rows, 257 * 66 + 66);
 }
 
-TEST(UnitPlan, ALeafReachedFromTwoUnitsBelongsToTheRoot) {
-  const Parameters parameters = {{"tied", {4, 4}, true, {"a", "b"}}, {"a.w", {4}, true, {"a"}}};
-  const UnitPlan plan = UnitPlan::make(parameters, 1);
-  EXPECT_EQ(plan.unit_of, (std::vector<std::size_t>{0, 1}));
-}
-
 TEST(UnitPlan, WithoutUnitModulesEverythingIsTheRoot) {
   const UnitPlan plan = UnitPlan::make(Parameters{{"w", {3, 5}}, {"scalar", {}}}, 2);
   ASSERT_EQ(plan.units.size(), 1u);
@@ -80,7 +74,7 @@ TEST(UnitPlan, WithoutUnitModulesEverythingIsTheRoot) {
 }
 
 TEST(UnitPlan, AnEmptyRootStaysTheFirstUnit) {
-  const UnitPlan plan = UnitPlan::make(Parameters{{"b.w", {3, 5}, true, {"b"}}}, 2);
+  const UnitPlan plan = UnitPlan::make(Parameters{{"b.w", {3, 5}, true, "b"}}, 2);
   ASSERT_EQ(plan.units.size(), 2u);
   EXPECT_TRUE(plan.units[0].parameters.empty());
   EXPECT_EQ(plan.units[0].elements, 0);

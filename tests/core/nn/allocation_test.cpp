@@ -10,6 +10,7 @@
 #include "trireme/core/nn/models/gpt.h"
 #include "trireme/core/nn/models/mlp.h"
 #include "trireme/core/nn/models/resnet.h"
+#include "trireme/core/nn/units.h"
 #include "trireme/core/optim/adamw.h"
 #include "trireme/core/optim/clip.h"
 #include "trireme/core/optim/rows.h"
@@ -56,6 +57,13 @@ TEST(SteadyState, AStepOfSimpleNetAllocatesNothing) {
 
 TEST(SteadyState, AStepOfGptAllocatesNothing) {
   GPT model({.layers = 2, .heads = 2, .width = 16, .context = 8, .vocab = 32, .dropout = 0.1});
+  const Array tokens = Array::full({3, 8}, 5, DType::u8);
+  EXPECT_EQ(allocations_of_later_steps(model, [&] { return model.loss(tokens, tokens); }), 0);
+}
+
+TEST(SteadyState, AStepOfGptWithActivationCheckpointingAllocatesNothing) {
+  GPT model({.layers = 2, .heads = 2, .width = 16, .context = 8, .vocab = 32, .dropout = 0.1});
+  checkpoint_activations(model);
   const Array tokens = Array::full({3, 8}, 5, DType::u8);
   EXPECT_EQ(allocations_of_later_steps(model, [&] { return model.loss(tokens, tokens); }), 0);
 }
