@@ -71,21 +71,21 @@ TEST(SteadyState, AStepOfGptWithActivationCheckpointingAllocatesNothing) {
 TEST(SteadyState, AStepInMixedPrecisionAllocatesNothing) {
   GPT model({.layers = 2, .heads = 2, .width = 16, .context = 8, .vocab = 32});
   model.initialize(1);
-  for (NamedParameter& parameter : model.parameters()) {
+  std::vector<NamedParameter> parameters = model.parameters();
+  for (NamedParameter& parameter : parameters) {
     parameter.tensor.set_compute_value(parameter.tensor.array().to(DType::bf16));
   }
   const Array tokens = Array::full({3, 8}, 5, DType::u8);
   const auto pass = [&] {
     model.loss(tokens, tokens).backward();
-    for (NamedParameter& parameter : model.parameters()) {
+    for (NamedParameter& parameter : parameters) {
       parameter.tensor.zero_grad();
     }
   };
-  const auto module_walk = [&] { static_cast<void>(model.parameters()); };
   for (int i = 0; i < 4; ++i) {
     pass();
   }
-  EXPECT_EQ(test::allocations_of(pass), test::allocations_of(module_walk));
+  EXPECT_EQ(test::allocations_of(pass), 0);
 }
 
 TEST(SteadyState, AStepOfResNetAllocatesNothing) {
