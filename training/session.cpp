@@ -1,6 +1,7 @@
 // Session of program.h: from option values to the objects of a run.
 #include <cstdio>
 
+#include "trireme/strategies/fully_sharded/fully_sharded.h"
 #include "trireme/strategies/mirrored/mirrored.h"
 #include "trireme/training/program.h"
 
@@ -8,8 +9,20 @@ namespace trireme::training {
 
 std::unique_ptr<strategies::Strategy> Session::make_strategy() const {
   const auto order = options_.reduce_order == "fast" ? comm::ReduceOrder::fast : comm::ReduceOrder::canonical;
-  auto strategy = std::make_unique<strategies::Mirrored>(
-      world_, strategies::MirroredOptions{.seed = options_.seed, .reduce_order = order});
+  std::unique_ptr<strategies::Strategy> strategy;
+  if (options_.strategy == "fully_sharded") {
+    strategy = std::make_unique<strategies::FullySharded>(
+        world_, strategies::FullyShardedOptions{
+                    .seed = options_.seed,
+                    .zero_stage = static_cast<int>(options_.zero_stage),
+                    .reshard_after_forward = parse_reshard_after_forward(options_.reshard_after_forward),
+                    .shard_group = static_cast<int>(options_.shard_group),
+                    .reduce_order = order,
+                    .cpu_offload = options_.cpu_offload});
+  } else {
+    strategy = std::make_unique<strategies::Mirrored>(
+        world_, strategies::MirroredOptions{.seed = options_.seed, .reduce_order = order});
+  }
   strategy->clip_grad_norm(options_.clip_norm);
   return strategy;
 }

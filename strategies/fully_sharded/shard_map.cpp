@@ -15,11 +15,7 @@ std::vector<sharding::PlannedParameter> planned(const std::vector<nn::NamedParam
     const auto unit = std::ranges::find_if(units, [&](const nn::Unit& candidate) {
       return std::ranges::any_of(candidate.parameters, [&](const auto& own) { return own.name == parameter.name; });
     });
-    std::vector<std::string> modules;
-    if (!unit->path.empty()) {
-      modules.push_back(unit->path);
-    }
-    out.push_back({parameter.name, parameter.tensor.shape(), parameter.tensor.requires_grad(), std::move(modules)});
+    out.push_back({parameter.name, parameter.tensor.shape(), parameter.tensor.requires_grad(), unit->path});
   }
   return out;
 }

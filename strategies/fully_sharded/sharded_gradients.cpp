@@ -243,7 +243,7 @@ void ShardedGradients::start_across(Unit& unit) {
 }
 
 void ShardedGradients::limit_in_flight() {
-  while (started_ - finished_ >= kUnitsInFlight) {
+  while (!keeps_all() && started_ - finished_ >= kUnitsInFlight) {
     finish_inside(units_[unit_at(finished_++)]);
   }
 }

@@ -98,7 +98,7 @@ Outcome run(const Job& job) {
     }
     Outcome mine;
     for (std::size_t i = 0; i < job.batches.size(); ++i) {
-      const auto step = static_cast<std::int64_t>(i);
+      const std::int64_t step = job.first_step + static_cast<std::int64_t>(i);
       const BatchSplit split{job.lanes, job.accumulate, job.batches[i]};
       run_step(split, step, world.rank(), world.size(), [&](std::int64_t leaf) {
         optimizer->zero_grad();
@@ -110,6 +110,9 @@ Outcome run(const Job& job) {
       if (job.after_step) {
         job.after_step(world, *strategy, task, step);
       }
+    }
+    if (job.after) {
+      job.after(world, *strategy, task, *optimizer);
     }
     mine.hash = strategies::params_hash(strategy->full_parameters());
     const std::lock_guard lock(mutex);

@@ -36,12 +36,14 @@ struct Job {
   std::int64_t lanes = 12;
   std::int64_t accumulate = 1;
   std::vector<std::int64_t> batches = {12, 12, 12};
+  std::int64_t first_step = 0;
   double clip = 0.5;
   MakeTask task = [] { return gpt(); };
   std::function<std::unique_ptr<optim::Optimizer>()> optimizer = {};  // nothing: AdamW
   // Called on every rank before the first step, after each, and after the last.
   std::function<void(comm::World, strategies::Strategy&, Task&, optim::Optimizer&)> before = {};
   std::function<void(comm::World, strategies::Strategy&, Task&, std::int64_t step)> after_step = {};
+  std::function<void(comm::World, strategies::Strategy&, Task&, optim::Optimizer&)> after = {};
 };
 
 struct Outcome {

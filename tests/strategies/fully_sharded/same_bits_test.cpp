@@ -23,6 +23,8 @@ struct Case {
   Over over;
 };
 
+std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.world << " ranks, stage " << c.stage; }
+
 class ShardedWorlds : public testing::TestWithParam<Case> {
  protected:
   static Job with_case(Job job) {
