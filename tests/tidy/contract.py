@@ -8,7 +8,7 @@ from tree import Finding
 COMMON = {
     "--strategy": ("mirrored", "fully_sharded"), "--backend": ("auto", "local", "shm", "gloo", "mpi", "hierarchical"),
     "--device": ("auto", "cpu", "cuda"),
-    "--precision": ("f32",),
+    "--precision": ("f32", "bf16"),
     "--threads": (), "--reduce-order": ("canonical", "fast"), "--data": (), "--steps": (), "--epochs": (),
     "--global-batch": (), "--lanes": (), "--seed": (), "--order": ("shuffled", "sequential"), "--lr": (),
     "--lr-schedule": ("constant", "cosine"), "--warmup-steps": (), "--weight-decay": (), "--clip-norm": (),

@@ -178,7 +178,8 @@ TEST(Options, WhatThisVersionDoesNotHaveIsAnErrorAndNeverSilence) {
   EXPECT_THAT(complaint({"--strategy", "parameter_server"}), testing::HasSubstr("not built in this version"));
   EXPECT_THAT(complaint({"--backend", "nccl"}), testing::HasSubstr("not built in this version; use --backend auto"));
   EXPECT_THAT(complaint({"--device", "cuda"}), testing::HasSubstr("use --device cpu"));
-  EXPECT_THAT(complaint({"--precision", "bf16"}), testing::HasSubstr("not built in this version"));
+  EXPECT_THAT(complaint({"--precision", "bf16", "--strategy", "fully_sharded"}),
+              testing::HasSubstr("not built in this version; use --strategy mirrored"));
   for (const LaterOption& later : later_options()) {
     const std::string message = later.is_flag ? complaint({later.name.c_str()}) : complaint({later.name.c_str(), "2"});
     EXPECT_THAT(message, testing::StartsWith(later.name + ": not built in this version"));
