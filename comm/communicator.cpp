@@ -77,7 +77,13 @@ Communicator::Communicator(int rank, int size) : rank_(rank), size_(size) {
 
 Communicator::~Communicator() = default;
 
+// The operation may be in flight when a place (core/array/storage.h) loses its memory, so it holds the memory itself.
 Work Communicator::submit(Operation&& operation, const OpOptions& options) {
+  operation.input = operation.input.pinned();
+  operation.output = operation.output.pinned();
+  for (Part& part : operation.parts) {
+    part.array = part.array.pinned();
+  }
   operation.name = OpName(options.name);
   operation.order = options.order;
   operation.sequence = is_message(operation.kind) ? next_message_++ : next_sequence_++;

@@ -52,6 +52,7 @@ struct TrainerOptions {
   std::optional<std::int64_t> steps = {};  // in all, since the first start; nothing: `epochs` decides
   std::int64_t epochs = 1;
   std::optional<optim::Schedule> schedule = {};  // nothing: the optimizer's own rate; total_steps 0: those of the run
+  bool activation_checkpointing = false;         // of all units of the model (core/nn/units.h); without units a warning
   CheckpointOptions checkpoints = {};
   std::string init_file = {};    // safetensors: parameters to begin with, unless a checkpoint is resumed
   std::string export_file = {};  // safetensors: the whole model at the end

@@ -45,6 +45,9 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   std::shared_ptr<Communicator> split(int colour, int key) override;
   void abort(std::string_view reason) override;
   Array allocate(const Shape& shape, DType dtype) override { return Array::empty(shape, dtype); }
+  Array allocate_shared(const Shape& shape, DType dtype) override {
+    return size() == 1 ? Array::zeros(shape, dtype) : Array();
+  }
   std::uint64_t bytes_moved() const override { return bytes_moved_; }
   // Asks all peers, whose links answer whatever their own threads do; kPatience for those that do not.
   std::vector<RankReport> look_at_ranks() override;

@@ -47,13 +47,12 @@ Shape resolve(const Shape& wanted, std::int64_t count, const Shape& from) {
 Array Array::empty(const Shape& shape, DType dtype) {
   Array out = deferred(shape, dtype);
   out.storage_ = Storage::allocate(out.bytes());
-  out.data_ = out.storage_->data();
   return out;
 }
 
 Array Array::zeros(const Shape& shape, DType dtype) {
   Array out = empty(shape, dtype);
-  std::memset(out.data_, 0, out.bytes());
+  std::memset(out.bytes_data(), 0, out.bytes());
   return out;
 }
 
@@ -81,7 +80,7 @@ Array Array::over(StorageRef storage, std::size_t byte_offset, const Shape& shap
   Array out = deferred(shape, dtype);
   require(byte_offset <= storage->bytes() && out.bytes() <= storage->bytes() - byte_offset,
           "Array::over: {} at byte {} exceeds a storage of {} bytes", out, byte_offset, storage->bytes());
-  out.data_ = storage->data() + byte_offset;
+  out.offset_ = static_cast<std::int64_t>(byte_offset);
   out.storage_ = std::move(storage);
   return out;
 }
@@ -109,7 +108,28 @@ void Array::wrong_access(DType wanted) const {
       static_cast<bool>(storage_),
       "Array: {} has no values yet; a parameter gets them from initialize(seed) or strategy.prepare(model, optimizer)",
       *this);
-  fail("Array: {} accessed as {}; convert with to()", *this, name_of(wanted));
+  require(dtype_ == wanted, "Array: {} accessed as {}; convert with to()", *this, name_of(wanted));
+  storage_->raise_absent();
+}
+
+std::byte* Array::no_data() const {
+  if (storage_) {
+    storage_->raise_absent();
+  }
+  return nullptr;
+}
+
+Array Array::pinned() const {
+  if (!storage_ || !storage_->is_place()) {
+    return *this;
+  }
+  Array out = *this;
+  if (!has_data()) {
+    storage_->raise_absent();
+  }
+  out.storage_ = storage_->memory();
+  out.offset_ = bytes_data() - out.storage_->data();
+  return out;
 }
 
 Array Array::with_view(const Shape& shape, const Shape& strides, std::int64_t element_offset) const {
@@ -117,9 +137,7 @@ Array Array::with_view(const Shape& shape, const Shape& strides, std::int64_t el
   out.shape_ = shape;
   out.strides_ = strides;
   out.count_ = shape.count();
-  if (data_ != nullptr) {  // a deferred array has views too
-    out.data_ = data_ + element_offset * static_cast<std::int64_t>(size_of(dtype_));
-  }
+  out.offset_ += element_offset * static_cast<std::int64_t>(size_of(dtype_));
   out.contiguous_ = dense(shape, strides);
   return out;
 }

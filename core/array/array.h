@@ -45,17 +45,28 @@ class Array {
   Device device() const { return storage_ ? storage_->device() : Device{}; }
   bool is_contiguous() const { return contiguous_; }
   // True if no other Array shares the storage, so that its last owner may reuse it in place.
-  bool is_unique() const { return storage_ && storage_->unique(); }
+  bool is_unique() const { return storage_ && storage_->unique() && !storage_->is_place(); }
   const StorageRef& storage() const { return storage_; }
+  // True if there are elements to be read: the array is defined and its storage is no place without memory.
+  bool has_data() const { return storage_ && storage_->data() != nullptr; }
+  // The same elements kept for good: of an array over a place, one over the memory that the place has now. For whoever
+  // works on the elements while the place may lose its memory (a collective in flight).
+  Array pinned() const;
 
-  // The first element. The typed form raises Error if T is not the dtype or the array has no storage.
-  std::byte* bytes_data() const { return data_; }
+  // The first element; it is where it is until the storage, if it is a place, loses its memory. Both raise Error if the
+  // storage has no memory, the typed form also if T is not the dtype or the array is not defined (untyped: null).
+  std::byte* bytes_data() const {
+    if (!has_data()) [[unlikely]] {
+      return no_data();
+    }
+    return storage_->data() + offset_;
+  }
   template <class T>
   T* data() const {
-    if (dtype_ != dtype_of<T> || !storage_) [[unlikely]] {
+    if (dtype_ != dtype_of<T> || !has_data()) [[unlikely]] {
       wrong_access(dtype_of<T>);
     }
-    return reinterpret_cast<T*>(data_);
+    return reinterpret_cast<T*>(storage_->data() + offset_);
   }
   // All elements of a contiguous array.
   template <class T>
@@ -90,10 +101,11 @@ class Array {
 
  private:
   [[noreturn]] void wrong_access(DType wanted) const;
+  std::byte* no_data() const;
   Array with_view(const Shape& shape, const Shape& strides, std::int64_t element_offset) const;
 
   StorageRef storage_;
-  std::byte* data_ = nullptr;
+  std::int64_t offset_ = 0;  // of the first element from the storage's start, in bytes
   std::int64_t count_ = 0;
   DType dtype_ = DType::f32;
   bool contiguous_ = true;

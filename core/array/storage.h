@@ -10,6 +10,7 @@
 
 namespace trireme {
 
+class Array;
 class StorageRef;
 
 class alignas(64) Storage {
@@ -18,7 +19,19 @@ class alignas(64) Storage {
   static StorageRef allocate(std::size_t bytes);
   // Memory that someone else made (shared memory, a mapped file): `release` runs when the last Array is gone.
   static StorageRef adopt(void* data, std::size_t bytes, std::function<void()> release, Device device = {});
+  // A place for `bytes` bytes, without memory. Arrays over it stay what they are while memory comes and goes below them
+  // (a sharded parameter's whole value). Who asks such an Array for its elements while there is no memory runs
+  // `absent`, which raises an Error that says whose place it is and what to do.
+  static StorageRef place(std::size_t bytes, std::function<void()> absent, Device device = {});
 
+  // Gives a place memory, the elements of `memory` (contiguous, as many bytes, itself no place), in exchange for what
+  // it had. The place keeps that memory alive. No allocation. The thread that uses the Arrays.
+  void attach(const Array& memory);
+  // Takes the memory away; pointers to its elements dangle if nobody else holds it (Array::pinned()).
+  void detach() noexcept;
+  bool is_place() const { return place_ != nullptr; }
+
+  // Null: a place without memory.
   std::byte* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
@@ -29,7 +42,12 @@ class alignas(64) Storage {
   friend class StorageRef;
   Storage() = default;
   ~Storage() = default;
+  struct Place;
+  friend class Array;
+  static Storage* make_header(std::size_t block_bytes);
   void destroy() noexcept;
+  const StorageRef& memory() const;  // REQUIRES: a place
+  [[noreturn]] void raise_absent() const;
 
   std::atomic<unsigned> references_{1};
   Device device_;
@@ -37,6 +55,7 @@ class alignas(64) Storage {
   std::size_t bytes_ = 0;
   std::size_t block_bytes_ = 0;               // of the arena block that holds this header (and the data)
   std::function<void()>* release_ = nullptr;  // only for adopted memory
+  Place* place_ = nullptr;                    // only for places
 };
 
 // Shared ownership of a Storage; null when default-made. Copying is one atomic increment.

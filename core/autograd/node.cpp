@@ -78,6 +78,7 @@ void Gradients::add(int input, Array gradient) {
     return;
   }
   LeafNode* leaf = target->as_leaf();
+  target->contributed_ = true;
   Array& place = leaf != nullptr ? leaf->gradient_ : target->incoming_;
   if (place.defined()) {
     if (place.shape() != gradient.shape() || place.dtype() != gradient.dtype()) [[unlikely]] {
@@ -118,6 +119,7 @@ void Gradients::wrong_gradient(int input, const Array& gradient, const Shape& sh
 std::pair<Array, bool> Gradients::prepare(int input, const Shape& shape, DType dtype) {
   Node* target = node_.inputs_[input];
   LeafNode* leaf = target->as_leaf();
+  target->contributed_ = true;
   Array& place = leaf != nullptr ? leaf->gradient_ : target->incoming_;
   const bool fits = place.defined() ? place.shape() == shape && place.dtype() == dtype
                                     : leaf == nullptr || (leaf->shape_ == shape && leaf->dtype_ == dtype);

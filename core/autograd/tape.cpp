@@ -14,6 +14,11 @@ std::uint64_t next_visit() {
 
 }  // namespace
 
+void Tape::require_alive(const Node& node) {
+  require(!node.released_, "backward: the tape of {} was already walked and freed; run the forward pass again",
+          node.name());
+}
+
 Tape& Tape::of_this_thread() {
   thread_local Tape tape;
   return tape;
@@ -25,7 +30,6 @@ void Tape::run(Node& root, Array gradient) {
         : tape(owner),
           first(owner.first_),
           outermost(owner.outermost_),
-          walkers(std::exchange(owner.walkers_, 0)),
           running(std::exchange(owner.running_, nullptr)) {
       tape.first_ = tape.ready_.size();
     }
@@ -33,13 +37,11 @@ void Tape::run(Node& root, Array gradient) {
       tape.ready_.resize(tape.first_);
       tape.first_ = first;
       tape.outermost_ = outermost;
-      tape.walkers_ = walkers;
       tape.running_ = running;
     }
     Tape& tape;
     std::size_t first;
     std::uint64_t outermost;
-    std::int64_t walkers;
     Node* running;
   } pass(*this);
   require(pass.running == nullptr || pass.running->walks_,
@@ -74,6 +76,7 @@ void Tape::count(Node& root) {
   if (outermost_ == 0) {
     outermost_ = visit;
   }
+  require_alive(root);
   root.visit_ = visit;
   root.pending_ = 0;
   stack_.clear();
@@ -81,34 +84,34 @@ void Tape::count(Node& root) {
   while (!stack_.empty()) {
     Node* node = stack_.back();
     stack_.pop_back();
-    require(!node->released_, "backward: the tape of {} was already walked and freed; run the forward pass again",
-            node->name());
-    walkers_ += node->walks_ ? 1 : 0;
     for (Node* input : node->inputs()) {
       if (input == nullptr) {
         continue;
       }
-      if (input->visit_ != visit) {
-        if (input->visit_ < outermost_) {  // else an outer pass still waits for it: its count goes on
-          input->pending_ = 0;
-          input->incoming_ = Array();
-        }
+      if (input->visit_ < outermost_) {
+        require_alive(*input);
+        input->pending_ = 0;
+        input->incoming_ = Array();
+        input->contributed_ = false;
         input->visit_ = visit;
         stack_.push_back(input);
+      } else if (input->visit_ != visit) {
+        require_alive(*input);  // a node of an outer pass, which waits for it and walks what is below
       }
       ++input->pending_;
     }
   }
 }
 
-// A leaf is older than every op: among them its turn would come last. It has none, unless an inner pass may still add
-// to its gradient.
-void Tape::ready(Node* node) { node->as_leaf() != nullptr&& walkers_ == 0 ? step(*node) : push(node); }
+// A leaf is older than every op: among them its turn would come last. It needs none.
+void Tape::ready(Node* node) { node->as_leaf() != nullptr ? step(*node) : push(node); }
 
 void Tape::step(Node& node) {
   if (node.as_leaf() != nullptr) {
-    Gradients unused(node);
-    node.backward(Array(), unused);
+    if (node.contributed_) {
+      Gradients unused(node);
+      node.backward(Array(), unused);
+    }
     return;
   }
   {
@@ -123,7 +126,6 @@ void Tape::step(Node& node) {
       running_ = nullptr;
     }
   }
-  walkers_ -= node.walks_ ? 1 : 0;
   node.release();
   node.released_ = true;
   for (Node* input : node.inputs()) {

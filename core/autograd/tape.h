@@ -13,9 +13,10 @@ namespace trireme {
 // made first. That order is the same in every run and keeps memory low. A leaf becomes ready as soon as its last
 // contribution has been made, so gradients of late layers can be sent while the walk goes on.
 //
-// Passes may nest (a node recorded with `walks` may recompute a part of the forward pass and walk that): a leaf that
-// both passes reach becomes ready when the outer one has no such node left; a leaf that only an inner pass reaches,
-// within it.
+// Passes may nest: a node recorded with `walks` may recompute a part of the forward pass and walk that. Where the inner
+// pass meets nodes of an outer one (leaves, or the op that made the part's input) it adds to their gradients and goes
+// no further; they have their turn in the outer pass, after the node whose backward runs, since they are among its
+// inputs.
 class Tape {
  public:
   // Its vectors keep their capacity: no allocation in the steady state.
@@ -26,6 +27,7 @@ class Tape {
   void run(Node& root, Array gradient);
 
  private:
+  static void require_alive(const Node& node);
   void count(Node& root);
   void step(Node& node);
   void ready(Node* node);
@@ -36,7 +38,6 @@ class Tape {
   std::vector<Node*> stack_;
   std::size_t first_ = 0;
   std::uint64_t outermost_ = 0;  // the visit number of the outermost pass; 0 while there is none
-  std::int64_t walkers_ = 0;     // nodes of this pass that may start an inner one and have not run yet
   Node* running_ = nullptr;      // the node of this pass whose backward runs
 };
 

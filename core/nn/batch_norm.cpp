@@ -49,7 +49,7 @@ Tensor BatchNorm::forward(const Tensor& x) {
                                       .name = path()};
   const Tensor out =
       ops::batch_norm(x, weight_, bias_, mean_.array, variance_.array, options, training() ? &statistics : nullptr);
-  if (training()) {
+  if (training() && step_context().second_run == nullptr) {
     observe(mean_, std::move(statistics.mean));
     observe(variance_, std::move(statistics.variance));
   }

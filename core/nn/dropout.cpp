@@ -1,5 +1,6 @@
 #include "trireme/core/nn/dropout.h"
 
+#include "trireme/core/autograd/checkpoint.h"
 #include "trireme/core/base/random.h"
 #include "trireme/core/ops/dropout.h"
 
@@ -13,10 +14,12 @@ Tensor Dropout::forward(const Tensor& x) {
   if (!training() || p_ == 0) {
     return x;
   }
-  if (calls_->pass != step_context().pass) {
-    *calls_ = {step_context().pass, 0};
-  }
-  const std::uint64_t instance = RandomStream(calls_->count++, path()).bits(0);
+  const std::uint64_t instance = op_instance([this] {
+    if (calls_->pass != step_context().pass) {
+      *calls_ = {step_context().pass, 0};
+    }
+    return RandomStream(calls_->count++, path()).bits(0);
+  });
   return ops::dropout(x, p_, instance);
 }
 

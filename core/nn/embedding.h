@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "trireme/core/nn/module.h"
+#include "trireme/core/nn/hooks.h"
 #include "trireme/core/ops/embedding.h"
 
 namespace trireme::nn {
@@ -20,7 +20,10 @@ class Embedding final : public Module {
     require_usage(rows > 0 && dim > 0, "nn::Embedding: {} rows of {} given, positive numbers expected", rows, dim);
     weight_ = add_parameter("weight", {rows, dim}, options.init, DType::f32, options.sparse);
   }
-  Tensor operator()(const Array& indices) const { return ops::embedding(weight_, indices); }
+  Tensor operator()(const Array& indices) {
+    const ForwardScope scope(*this);
+    return ops::embedding(weight_, indices);
+  }
   const Tensor& weight() const { return weight_; }
 
  private:

@@ -11,14 +11,14 @@ std::string joined(const std::string& prefix, const std::string& name) {
   return prefix.empty() || name.empty() ? prefix + name : prefix + "." + name;
 }
 
-// Copies of a Tensor share its value, so the value's address says whether two handles are the same leaf.
-bool same_leaf(const Tensor& a, const Tensor& b) { return &a.array() == &b.array(); }
-
 void require_name(const std::string& name, const char* what) {
   require(!name.empty(), "Module: a {} without a name was registered; give it one", what);
 }
 
 }  // namespace
+
+// Copies of a Tensor share its value, so the value's address says whether two handles are the same leaf.
+bool same_leaf(const Tensor& a, const Tensor& b) { return &a.array() == &b.array(); }
 
 Tensor Module::forward(const Tensor& /*input*/) {
   fail("forward: module '{}' does not map one tensor to one tensor; call the forward pass that its header names",
@@ -53,6 +53,7 @@ NamedBuffer Module::add_buffer(std::string name, Array array, double momentum) {
 void Module::add_child(std::string name, std::shared_ptr<Module> child) {
   require_name(name, "child");
   child->move_below(name);
+  child->state_->self = child;
   state_->children.emplace_back(std::move(name), std::move(child));
 }
 
@@ -99,6 +100,16 @@ std::vector<NamedParameter> Module::parameters() const {
     }
   }
   return unique;
+}
+
+std::vector<NamedParameter> Module::parameters_and_ties() const {
+  std::vector<Entry> entries;
+  collect_parameters("", entries);
+  std::vector<NamedParameter> all;
+  for (Entry& entry : entries) {
+    all.push_back(std::move(entry.parameter));
+  }
+  return all;
 }
 
 std::vector<NamedBuffer> Module::buffers() const {

@@ -1,5 +1,8 @@
 // Module: a named tree of parameters and the forward pass over them.
 //
+// Modules are called like functions. forward() is what a module does; calling it by that name leaves out what was set
+// on the module from outside (hooks, activation checkpointing).
+//
 // A module is a handle: copying one shares its parameters, as copying a Tensor does. Parameters exist as shapes with a
 // rule for their first values until initialize() (or strategy.prepare()) gives them storage, so a model may be larger
 // than this process's memory until it is sharded.
@@ -54,6 +57,11 @@ struct NamedBuffer {
   std::shared_ptr<Observation> observation;  // null: a constant buffer
 };
 
+class ModuleHooks;
+
+// True if both are handles of one leaf.
+bool same_leaf(const Tensor& a, const Tensor& b);
+
 // A child module that is called like a function: nn::Child<nn::Linear> fc = add("fc", nn::Linear(4, 2)); ... fc(x).
 template <class M>
 class Child {
@@ -80,13 +88,17 @@ class Module {
 
   // Raises Error for modules that take something else than one tensor; those have a forward of their own.
   virtual Tensor forward(const Tensor& input);
-  Tensor operator()(const Tensor& input) { return forward(input); }
+  // forward() with the hooks of this module around it, and without keeping activations if they are checkpointed. Costs
+  // one branch where neither is set.
+  Tensor operator()(const Tensor& input) { return state_->watched ? call(input) : forward(input); }
 
   // All parameters, children first to last, names joined by dots. A parameter registered twice (tied) appears once,
   // under its first name.
   std::vector<NamedParameter> parameters() const;
+  // As parameters(), but with every name under which a leaf was registered: a tied leaf several times.
+  std::vector<NamedParameter> parameters_and_ties() const;
   std::vector<NamedBuffer> buffers() const;
-  // Direct children in order of registration, with their names: the units of sharding and the graph of summaries.
+  // Direct children in order of registration, with their names: where units are looked for (core/nn/units.h).
   std::vector<std::pair<std::string, std::shared_ptr<Module>>> children() const;
 
   // Gives every parameter that has no values yet its first ones.
@@ -98,7 +110,20 @@ class Module {
   // root. Known from the moment that each parent up to the root has added its child.
   const std::string& path() const { return state_->path; }
 
+  // True if this module's parameters and activations are best handled together: gathered, freed, computed again.
+  bool is_unit() const { return state_->unit; }
+  // What runs around each call of this module (core/nn/hooks.h); null removes it.
+  void set_hooks(std::shared_ptr<ModuleHooks> hooks);
+  const std::shared_ptr<ModuleHooks>& hooks() const { return state_->hooks; }
+  // Calls of this module keep their input only; backward runs forward() again (core/autograd/checkpoint.h), with the
+  // same bits. For modules that map one tensor to one tensor and do the same each time. Raises a usage Error on a root:
+  // with its whole forward pass computed again at once nothing would be saved.
+  void set_activation_checkpointing(bool on);
+  bool activation_checkpointing() const { return state_->checkpointing; }
+
  protected:
+  // Says in a constructor that this module is a unit: a transformer block, a residual block.
+  void mark_as_unit() { state_->unit = true; }
   Tensor add_parameter(std::string name, const Shape& shape, Init init, DType dtype = DType::f32, bool sparse = false);
   // Registers the same leaf under a second name (weight tying); it is initialized and saved under the first.
   void tie_parameter(std::string name, const Tensor& tensor);
@@ -118,7 +143,12 @@ class Module {
   };
   struct State {
     bool training = true;
+    bool unit = false;
+    bool checkpointing = false;
+    bool watched = false;  // hooks or checkpointing
     std::string path;
+    std::weak_ptr<Module> self;  // as its parent holds it; null for a root
+    std::shared_ptr<ModuleHooks> hooks;
     std::vector<Entry> parameters;
     std::vector<NamedBuffer> buffers;
     std::vector<std::pair<std::string, std::shared_ptr<Module>>> children;
@@ -126,6 +156,8 @@ class Module {
   void collect_parameters(const std::string& prefix, std::vector<Entry>& out) const;
   void collect_buffers(const std::string& prefix, std::vector<NamedBuffer>& out) const;
   void move_below(const std::string& parent);
+  Tensor call(const Tensor& input);
+  Tensor call_checkpointed(const Tensor& input);
 
   std::shared_ptr<State> state_;
 };

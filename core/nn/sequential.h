@@ -30,7 +30,7 @@ class Sequential final : public Module {
   Tensor forward(const Tensor& x) override {
     Tensor out = x;
     for (const auto& step : steps_) {
-      out = step->forward(out);
+      out = (*step)(out);
     }
     return out;
   }

@@ -33,7 +33,8 @@ void check(const GPTOptions& o) {
 }  // namespace
 
 // Residual projections start smaller, so that the sum over 2 L branches keeps its variance.
-GPTBlock::GPTBlock(const GPTOptions& o) : heads_(o.heads) {
+GPTBlock::GPTBlock(const GPTOptions& o) : width_(o.width), dropout_(o.dropout), heads_(o.heads) {
+  mark_as_unit();
   const double residual = kDeviation / std::sqrt(2.0 * static_cast<double>(o.layers));
   ln_1_ = add("ln_1", LayerNorm(o.width));
   c_attn_ = add("attn.c_attn", projection(o.width, 3 * o.width, kDeviation));
@@ -79,10 +80,14 @@ Tensor GPT::loss(const Array& tokens, const Array& targets) {
   if (!(targets.shape() == tokens.shape())) [[unlikely]] {
     fail("nn::GPT::loss: targets {} given for tokens {}, the same shape expected", describe(targets), describe(tokens));
   }
+  const ForwardScope scope(*this);
   const Tensor rows = ops::reshape(features(tokens), {tokens.count(), options_.width});
   return ops::linear_cross_entropy(rows, wte_->weight(), targets.flatten());
 }
 
-Tensor GPT::logits(const Array& tokens) { return ops::linear(features(tokens), wte_->weight(), Tensor()); }
+Tensor GPT::logits(const Array& tokens) {
+  const ForwardScope scope(*this);
+  return ops::linear(features(tokens), wte_->weight(), Tensor());
+}
 
 }  // namespace trireme::nn

@@ -10,6 +10,7 @@
 #include "trireme/core/nn/models/gpt.h"
 #include "trireme/core/nn/models/mlp.h"
 #include "trireme/core/nn/models/resnet.h"
+#include "trireme/core/nn/units.h"
 #include "trireme/core/optim/adamw.h"
 #include "trireme/core/optim/clip.h"
 #include "trireme/core/optim/rows.h"
@@ -58,6 +59,33 @@ TEST(SteadyState, AStepOfGptAllocatesNothing) {
   GPT model({.layers = 2, .heads = 2, .width = 16, .context = 8, .vocab = 32, .dropout = 0.1});
   const Array tokens = Array::full({3, 8}, 5, DType::u8);
   EXPECT_EQ(allocations_of_later_steps(model, [&] { return model.loss(tokens, tokens); }), 0);
+}
+
+TEST(SteadyState, AStepOfGptWithActivationCheckpointingAllocatesNothing) {
+  GPT model({.layers = 2, .heads = 2, .width = 16, .context = 8, .vocab = 32, .dropout = 0.1});
+  checkpoint_activations(model);
+  const Array tokens = Array::full({3, 8}, 5, DType::u8);
+  EXPECT_EQ(allocations_of_later_steps(model, [&] { return model.loss(tokens, tokens); }), 0);
+}
+
+TEST(SteadyState, AStepInMixedPrecisionAllocatesNothing) {
+  GPT model({.layers = 2, .heads = 2, .width = 16, .context = 8, .vocab = 32});
+  model.initialize(1);
+  std::vector<NamedParameter> parameters = model.parameters();
+  for (NamedParameter& parameter : parameters) {
+    parameter.tensor.set_compute_value(parameter.tensor.array().to(DType::bf16));
+  }
+  const Array tokens = Array::full({3, 8}, 5, DType::u8);
+  const auto pass = [&] {
+    model.loss(tokens, tokens).backward();
+    for (NamedParameter& parameter : parameters) {
+      parameter.tensor.zero_grad();
+    }
+  };
+  for (int i = 0; i < 4; ++i) {
+    pass();
+  }
+  EXPECT_EQ(test::allocations_of(pass), 0);
 }
 
 TEST(SteadyState, AStepOfResNetAllocatesNothing) {
