@@ -11,6 +11,13 @@ bool same_but_rows(const Shape& a, const Shape& b) {
   return a.dims() == b.dims() && (a.dims() == 0 || std::equal(a.begin() + 1, a.end(), b.begin() + 1));
 }
 
+// Nearly equal neighbouring ranges, the first holders one row more.
+RowRange share_of(std::int64_t rows, int holder, int holders) {
+  const std::int64_t share = rows / holders;
+  const std::int64_t more = rows % holders;
+  return {holder * share + std::min<std::int64_t>(holder, more), share + (holder < more ? 1 : 0)};
+}
+
 }  // namespace
 
 std::int64_t row_count(const Shape& shape) { return shape.dims() == 0 ? 1 : shape[0]; }
@@ -27,16 +34,15 @@ void require_valid(const sharding::StateTensor& tensor) {
 }
 
 RowRange rows_to_save(const sharding::StateTensor& tensor, int rank, int world_size) {
-  if (tensor.sharded) {
-    return {tensor.row_begin, row_count(tensor.rows.shape())};
-  }
   const std::int64_t all = row_count(tensor.global_shape);
   const std::int64_t held = row_count(tensor.rows.shape());
+  if (tensor.sharded) {
+    const RowRange mine = share_of(held, tensor.replica, tensor.replicas);
+    return {tensor.row_begin + mine.begin, mine.rows};
+  }
   require(held == all, "checkpoint: '{}' holds rows [{}, {}) of {} but is not marked sharded; set StateTensor::sharded",
           tensor.name, tensor.row_begin, tensor.row_begin + held, all);
-  const std::int64_t share = all / world_size;
-  const std::int64_t more = all % world_size;
-  return {rank * share + std::min<std::int64_t>(rank, more), share + (rank < more ? 1 : 0)};
+  return share_of(all, rank, world_size);
 }
 
 bool saves_entry(const sharding::StateTensor& tensor, int rank, int world_size) {

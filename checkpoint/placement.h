@@ -20,7 +20,7 @@ std::int64_t row_count(const Shape& shape);
 void require_valid(const sharding::StateTensor& tensor);
 
 // The rows (of the global tensor) that `rank` writes. Mirrored: nearly equal neighbouring ranges, the first ranks one
-// row more. Sharded: all rows that the rank holds.
+// row more. Sharded: all rows that the rank holds, or its share of them if replicas hold them too.
 RowRange rows_to_save(const sharding::StateTensor& tensor, int rank, int world_size);
 // Whether `rank` writes an entry at all: it has rows, or it is rank 0 and keeps the name of a tensor without any.
 bool saves_entry(const sharding::StateTensor& tensor, int rank, int world_size);

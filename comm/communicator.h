@@ -151,6 +151,10 @@ class Communicator {
   virtual void abort(std::string_view reason) = 0;
   // An array that collectives can reach without a copy (shared memory); an ordinary one where there is no such thing.
   virtual Array allocate(const Shape& shape, DType dtype) = 0;
+  // Collective: one array that all ranks have in common, zeros. What a rank writes the others see after a collective
+  // that all have started since. Its memory grows with the pages that are touched, each counted for the rank that
+  // touches it first, and goes when the last rank drops it. An undefined Array on all ranks that do not share memory.
+  virtual Array allocate_shared(const Shape& shape, DType dtype) = 0;
 
   // Bytes that this rank has sent to or read from other ranks so far, and the time it has spent waiting in wait().
   virtual std::uint64_t bytes_moved() const = 0;

@@ -22,6 +22,9 @@ struct StateTensor {
   std::int64_t row_begin = 0;
   Array rows;
   bool sharded = false;
+  // Of a sharded tensor: so many ranks hold these rows, and this is one of them; each saves its share.
+  int replica = 0;
+  int replicas = 1;
 };
 
 // Early stopping: the best value of what a run watches, NaN before the first look, and the looks since.

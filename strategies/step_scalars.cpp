@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "trireme/core/array/accumulate.h"
+#include "trireme/strategies/merge_newest.h"
 
 namespace trireme::strategies {
 
@@ -39,10 +39,7 @@ void StepScalars::add_leaf(const Leaf& leaf, const std::vector<bool>& used, int 
     }
     seen.fresh = false;
   }
-  for (int i = 0; i < merges; ++i) {
-    const auto top = static_cast<std::size_t>(height - i);
-    accumulate(levels_[top - 1], levels_[top]);
-  }
+  merge_newest(levels_, height, merges);
 }
 
 void StepScalars::reduce(const StepPlan& plan) {

@@ -73,6 +73,7 @@ std::optional<sharding::TrainingPosition> Checkpointing::resume(const sharding::
     checkpoint::Reader reader = checkpoint::Reader::open(files_, path, checkpoint::Verify::when_loaded);
     require_same_run(reader.position(), wanted, path);
     reader.load(strategy_.state());
+    strategy_.state_written();
     optimizer_.set_steps(reader.position().optimizer_steps);
     if (strategy_.communicator().rank() == 0) {
       log::info("going on after {} steps from {}", reader.position().step, path);

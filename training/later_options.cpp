@@ -4,13 +4,9 @@ namespace trireme::training {
 
 std::span<const LaterOption> later_options() {
   static const std::vector<LaterOption> options = {
-      {.name = "--zero-stage", .needs = "it belongs to --strategy fully_sharded"},
-      {.name = "--reshard-after-forward", .needs = "it belongs to --strategy fully_sharded"},
-      {.name = "--shard-group", .needs = "it belongs to --strategy fully_sharded"},
       {.name = "--param-dtype", .needs = "it belongs to --strategy fully_sharded", .harmless = {"f32"}},
       {.name = "--reduce-dtype", .needs = "it belongs to --strategy fully_sharded", .harmless = {"f32"}},
       {.name = "--buddy", .needs = "it belongs to --strategy fully_sharded", .harmless = {"auto", "off"}},
-      {.name = "--cpu-offload", .needs = "it belongs to --strategy fully_sharded", .is_flag = true},
       {.name = "--servers", .needs = "it belongs to --strategy parameter_server"},
       {.name = "--consistency", .needs = "it belongs to --strategy parameter_server"},
       {.name = "--staleness", .needs = "it belongs to --strategy parameter_server"},

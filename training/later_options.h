@@ -9,7 +9,7 @@
 namespace trireme::training {
 
 struct LaterOption {
-  std::string name;   // "--zero-stage"
+  std::string name;   // "--buddy"
   std::string needs;  // what it belongs to
   bool is_flag = false;
   std::vector<std::string> harmless = {};  // values that ask for what is done anyway

@@ -31,6 +31,7 @@ void init_model(const std::string& path, strategies::Strategy& strategy) {
   append(wanted, strategy.state(), kBuffer);
   PosixFileSystem files;
   checkpoint::load_model(files, path, wanted);
+  strategy.state_written();
 }
 
 void export_model(const std::string& path, strategies::Strategy& strategy) {

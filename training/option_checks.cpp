@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cctype>
+#include <charconv>
 #include <filesystem>
 #include <system_error>
 
@@ -31,19 +32,33 @@ void check_writable_file(const char* option, const std::string& file) {
 }
 
 void check_built(const ProgramOptions& options) {
-  require_usage(options.strategy == "mirrored", "--strategy {}: not built in this version; use --strategy mirrored",
-                options.strategy);
+  require_usage(options.strategy != "parameter_server",
+                "--strategy {}: not built in this version; use --strategy mirrored or fully_sharded", options.strategy);
   require_usage(options.backend != "nccl", "--backend nccl: not built in this version; use --backend auto");
   require_usage(options.device != "cuda",
                 "--device cuda: this version is built without CUDA and cannot use a GPU; use --device cpu");
-  require_usage(options.precision == "f32", "--precision {}: not built in this version; use --precision f32",
-                options.precision);
+  require_usage(options.precision == "f32" || options.strategy == "mirrored",
+                "--precision {} --strategy {}: not built in this version; use --strategy mirrored or --precision f32",
+                options.precision, options.strategy);
 }
 
 }  // namespace
 
+std::variant<bool, int> parse_reshard_after_forward(const std::string& text) {
+  if (text == "true" || text == "false") {
+    return text == "true";
+  }
+  int ranks = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ranks);
+  require_usage(error == std::errc() && end == text.data() + text.size() && ranks >= 1,
+                "--reshard-after-forward: '{}' given, true, false or a number of ranks expected", text);
+  return ranks;
+}
+
 void check_options(const ProgramOptions& options) {
   check_built(options);
+  require_usage(options.zero_stage <= 3, "--zero-stage {}: 1, 2 or 3 expected", options.zero_stage);
+  parse_reshard_after_forward(options.reshard_after_forward);
   require_usage(options.ranks == 1 || options.backend == "local",
                 "--ranks {} given without --backend local: ranks as threads need that backend; for processes use "
                 "trireme run --nproc-per-node {}",

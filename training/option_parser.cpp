@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "trireme/core/base/error.h"
+#include "trireme/training/help_formatter-inl.h"
 #include "trireme/training/later_options.h"
 #include "trireme/training/word_distance.h"
 
@@ -60,43 +61,6 @@ CLI::Option* choice(CLI::Option* option, const std::vector<std::string>& words) 
       ""));
 }
 
-// CLI11's help with defaults in parentheses, wrapped lines, and no blank line more than needed.
-class HelpFormatter final : public CLI::Formatter {
- public:
-  HelpFormatter() { column_width(kColumn); }
-
-  std::string make_usage(const CLI::App* app, std::string name) const override {
-    return CLI::Formatter::make_usage(app, std::move(name)) + "\n";
-  }
-  std::string make_group(std::string group, bool is_positional,
-                         std::vector<const CLI::Option*> options) const override {
-    return CLI::Formatter::make_group(std::move(group), is_positional, std::move(options)).substr(1);  // a blank line
-  }
-  std::string make_option_opts(const CLI::Option* option) const override {
-    if (option->get_expected_max() == 0) {
-      return "";  // a flag
-    }
-    const std::string value = option->get_default_str();
-    return " " + option->get_type_name() + (value.empty() ? "" : " (" + value + ")");
-  }
-  std::string make_option_desc(const CLI::Option* option) const override {
-    std::string text = option->get_description();
-    for (std::size_t begin = 0; text.size() - begin > kWidth;) {
-      const std::size_t space = text.rfind(' ', begin + kWidth);
-      if (space == std::string::npos || space <= begin) {
-        break;
-      }
-      text[space] = '\n';
-      begin = space + 1;
-    }
-    return text;
-  }
-
- private:
-  static constexpr std::size_t kColumn = 36;
-  static constexpr std::size_t kWidth = 100 - kColumn;
-};
-
 }  // namespace
 
 struct OptionParser::Impl {
@@ -112,6 +76,7 @@ struct OptionParser::Impl {
     add_data();
     add_optimizer();
     add_ranks();
+    add_sharding();
     add_checkpoints();
     add_output();
     app.set_config("--config", "", "read options from FILE: one `name = value` a line, the same words as here")
@@ -203,6 +168,36 @@ struct OptionParser::Impl {
          "network interface whose address other hosts use (lo, eth0, ...); without it the system chooses");
   }
 
+  void add_sharding() {
+    const char* group = "Sharding (--strategy fully_sharded)";
+    const auto belongs = [this](CLI::Option* option) { sharding_options.push_back(option); };
+    belongs(app.add_option("--zero-stage", common.zero_stage,
+                           "what is spread over ranks: 1 optimizer state, 2 gradients too, 3 parameters too")
+                ->take_last()
+                ->default_str("3")
+                ->group(group)
+                ->type_name("1|2|3")
+                ->check(at_least(1)));
+    belongs(
+        text(group, "--reshard-after-forward", common.reshard_after_forward, "true|false|N",
+             "stage 3 without shared memory: between its forward and backward a block's parameters go, stay, or are "
+             "spread over N ranks"));
+    belongs(whole(group, "--shard-group", common.shard_group, 0,
+                  "ranks among which rows are spread, copied across groups; 0: all"));
+    CLI::Option* offload = app.add_flag("--cpu-offload", common.cpu_offload,
+                                        "the optimizer's values and state lie in the host's memory, apart from the "
+                                        "device's");
+    belongs(offload->group(group));
+  }
+
+  void check_sharding() const {
+    for (const CLI::Option* option : sharding_options) {
+      require_usage(option->count() == 0 || common.strategy == "fully_sharded",
+                    "{} given with --strategy {}: it belongs to --strategy fully_sharded; use that, or leave it out",
+                    option->get_name(), common.strategy);
+    }
+  }
+
   void add_checkpoints() {
     const char* group = "Checkpoints and files";
     text(group, "--checkpoint-dir", common.checkpoint_dir, "DIR", "where checkpoints are written and found");
@@ -245,6 +240,7 @@ struct OptionParser::Impl {
 
   CLI::App app;
   ProgramOptions& common;
+  std::vector<const CLI::Option*> sharding_options;
   std::vector<std::pair<CLI::Option*, const LaterOption*>> later_given;
 };
 
@@ -304,6 +300,7 @@ bool OptionParser::parse(int argc, const char* const* argv) {
     impl_->common.epochs.reset();
   }
   impl_->check_later();
+  impl_->check_sharding();
   check_options(impl_->common);
   return true;
 }

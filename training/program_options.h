@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace trireme::training {
@@ -25,6 +26,12 @@ struct ProgramOptions {
   std::string precision = "f32";
   std::int64_t threads = 1;  // of each rank
   bool activation_checkpointing = false;
+
+  // Of strategy fully_sharded.
+  std::int64_t zero_stage = 3;
+  std::string reshard_after_forward = "true";  // true, false, or a number of ranks
+  std::int64_t shard_group = 0;                // 0: all ranks
+  bool cpu_offload = false;
 
   // What is trained on, and for how long.
   std::vector<std::string> data = {};
@@ -61,6 +68,9 @@ struct ProgramOptions {
 // Raises a usage Error for values that cannot be honoured whatever the world is: files that cannot be written, ranks
 // without the local backend, a GPU that is not there. Run once before anything is started.
 void check_options(const ProgramOptions& options);
+
+// "true", "false" or a number of ranks. Raises a usage Error for anything else.
+std::variant<bool, int> parse_reshard_after_forward(const std::string& text);
 
 // Raises a usage Error unless the batch can be cut for this world: lanes >= ranks, global batch a multiple of
 // lanes * accumulate.

@@ -26,6 +26,9 @@ class HierarchicalCommunicator final : public Communicator {
   std::shared_ptr<Communicator> split(int colour, int key) override;
   void abort(std::string_view reason) override;
   Array allocate(const Shape& shape, DType dtype) override { return levels_.first->allocate(shape, dtype); }
+  Array allocate_shared(const Shape& shape, DType dtype) override {
+    return levels_.hosts.count() == 1 ? levels_.first->allocate_shared(shape, dtype) : Array();
+  }
   std::uint64_t bytes_moved() const override;
   std::vector<RankReport> look_at_ranks() override;
 

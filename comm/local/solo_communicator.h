@@ -17,6 +17,7 @@ class SoloCommunicator final : public Communicator {
   std::shared_ptr<Communicator> split(int colour, int key) override;
   void abort(std::string_view reason) override;
   Array allocate(const Shape& shape, DType dtype) override { return Array::empty(shape, dtype); }
+  Array allocate_shared(const Shape& shape, DType dtype) override { return Array::zeros(shape, dtype); }
   std::uint64_t bytes_moved() const override { return 0; }
 
  protected:

@@ -28,8 +28,9 @@
 
 namespace trireme::comm::message {
 
-inline constexpr auto kFarewell = std::chrono::seconds(1);
-inline constexpr auto kPatience = std::chrono::milliseconds(500);  // with ranks that do not say what they do
+inline constexpr auto kFarewell = std::chrono::milliseconds(1000);
+inline constexpr auto kShortFarewell = std::chrono::milliseconds(200);  // with ranks that are to blame for a failure
+inline constexpr auto kPatience = std::chrono::milliseconds(500);       // with ranks that do not say what they do
 
 class Collective;
 class Post;
@@ -44,6 +45,9 @@ class MessageCommunicator final : public Communicator, private LetterReader {
   std::shared_ptr<Communicator> split(int colour, int key) override;
   void abort(std::string_view reason) override;
   Array allocate(const Shape& shape, DType dtype) override { return Array::empty(shape, dtype); }
+  Array allocate_shared(const Shape& shape, DType dtype) override {
+    return size() == 1 ? Array::zeros(shape, dtype) : Array();
+  }
   std::uint64_t bytes_moved() const override { return bytes_moved_; }
   // Asks all peers, whose links answer whatever their own threads do; kPatience for those that do not.
   std::vector<RankReport> look_at_ranks() override;

@@ -6,6 +6,7 @@
 
 #include "trireme/comm/flight_recorder.h"
 #include "trireme/comm/operation_text.h"
+#include "trireme/comm/shm/shared_block.h"
 #include "trireme/comm/shm/shm_operation.h"
 #include "trireme/comm/split_plan.h"
 
@@ -65,6 +66,10 @@ ShmCommunicator::~ShmCommunicator() {
 }
 
 Array ShmCommunicator::allocate(const Shape& shape, DType dtype) { return allocate_array(segment_, shape, dtype); }
+
+Array ShmCommunicator::allocate_shared(const Shape& shape, DType dtype) {
+  return allocate_shared_block(*this, shape, dtype);
+}
 
 std::uint64_t ShmCommunicator::offset_of(const Array& array) const {
   if (array.count() == 0) {

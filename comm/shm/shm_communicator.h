@@ -39,6 +39,7 @@ class ShmCommunicator final : public Communicator {
   std::shared_ptr<Communicator> split(int colour, int key) override;
   void abort(std::string_view reason) override;
   Array allocate(const Shape& shape, DType dtype) override;
+  Array allocate_shared(const Shape& shape, DType dtype) override;
   std::uint64_t bytes_moved() const override { return bytes_moved_; }
   std::vector<RankReport> look_at_ranks() override;
 

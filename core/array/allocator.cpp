@@ -65,6 +65,9 @@ struct LargeBlock {
   FreeBlocks::node_type free_node;  // its entry of the free blocks while it is in use
 };
 
+constexpr std::size_t whole_pages(std::size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
+constexpr std::size_t mapped_bytes(std::size_t wanted) { return wanted + kPage; }
+
 [[noreturn]] void out_of_memory(std::size_t bytes) {
   fail("allocate: {} bytes asked for and the system has none{}; use a smaller batch or model, or more ranks", bytes,
        errno_text(ENOMEM));
@@ -99,11 +102,11 @@ class Arena {
   }
 
   void* allocate_large(std::size_t bytes) {
-    const std::size_t wanted = (bytes + kPage - 1) / kPage * kPage;
+    const std::size_t wanted = whole_pages(bytes);
     const std::lock_guard lock(mutex_);
     auto it = free_.lower_bound(wanted);
     if (it == free_.end() || it->first > wanted + wanted / 8) {
-      const std::size_t mapped = wanted + kPage;
+      const std::size_t mapped = mapped_bytes(wanted);
       auto* base = static_cast<std::byte*>(map(mapped));
       void* data = base + (colour_++ * 5 % 63) * kAlign;
       it = free_.emplace(wanted, data);
@@ -295,6 +298,10 @@ void pool_free(void* block, std::size_t bytes) noexcept {
   freed->next = current.first;
   current.first = freed;
   ++current.count;
+}
+
+std::size_t pool_block_bytes(std::size_t bytes) noexcept {
+  return bytes > kSmallLimit ? mapped_bytes(whole_pages(bytes)) : bytes_of(class_of(bytes));
 }
 
 MemoryStats memory_stats() { return arena().stats(); }

@@ -15,6 +15,9 @@ namespace trireme {
 void* pool_allocate(std::size_t bytes);
 // REQUIRES: `block` came from pool_allocate(bytes) with the same `bytes`. Any thread.
 void pool_free(void* block, std::size_t bytes) noexcept;
+// What pool_allocate(bytes) takes: `bytes`, rounded up to the arena's sizes. For plans of memory; a block that was
+// cached may be up to an eighth larger.
+std::size_t pool_block_bytes(std::size_t bytes) noexcept;
 
 struct MemoryStats {
   std::int64_t bytes_in_use = 0;       // handed out now, size-class rounding included

@@ -31,6 +31,9 @@ class Tensor {
 
   // Replaces the value of a leaf (initialization, loading, resharding); shape and dtype must be equal.
   void set_value(Array value);
+  // Mixed precision: replaces the value of a leaf, f32 or bf16, by another of these two dtypes and the same shape. Ops
+  // then read, say, a bf16 copy that a strategy rounds from the f32 value it keeps; the gradient stays f32.
+  void set_compute_value(Array value);
 
   bool requires_grad() const;
   bool is_leaf() const;

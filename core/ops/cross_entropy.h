@@ -23,4 +23,8 @@ Tensor cross_entropy(const Tensor& logits, const Array& labels, std::int64_t ign
 // scaled.
 Tensor linear_cross_entropy(const Tensor& x, const Tensor& weight, const Array& labels);
 
+// Rows of logits that linear_cross_entropy holds at once: equal parts of at most 64 MiB or 2 % of the logits, whichever
+// is more. Smaller chunks would go through the weight's gradient, which each chunk adds to, too often.
+std::int64_t head_chunk_rows(std::int64_t rows, std::int64_t classes, std::size_t element_bytes);
+
 }  // namespace trireme::ops

@@ -84,8 +84,9 @@ Tensor gelu(const Tensor& x) {
   Array out = Array::empty(input.shape(), input.dtype());
   HWY_DYNAMIC_DISPATCH(gelu_forward)(input, out);
   return record("gelu", std::move(out), {&x}, [input = std::move(input)](const Array& gradient, Gradients& gradients) {
+    const bool in_place = gradient.is_unique() && gradient.is_contiguous();  // asked before a copy is made below
     const Array dy = gradient.contiguous();
-    const Array dx = gradient.is_unique() && gradient.is_contiguous() ? dy : Array::empty(input.shape(), input.dtype());
+    const Array dx = in_place ? dy : Array::empty(input.shape(), input.dtype());
     HWY_DYNAMIC_DISPATCH(gelu_backward)(input, dy, dx);
     gradients.add(0, dx);
   });

@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "trireme/sharding/unit_plan.h"
+
 namespace trireme::strategies {
 
 struct BucketEntry {
@@ -18,12 +20,7 @@ struct Bucket {
   std::int64_t elements = 0;  // padding included
 };
 
-// The elements that a parameter of `count` f32 elements takes in a block: whole cache lines, so that neighbours share
-// none.
-constexpr std::int64_t padded_to_lines(std::int64_t count) {
-  constexpr std::int64_t kLine = 16;
-  return (count + kLine - 1) / kLine * kLine;
-}
+using sharding::padded_to_lines;
 
 // Cuts parameters, taken in `order` (the order in which their gradients become ready), into buckets: one is closed as
 // soon as it holds at least its limit: `first_bytes` for the first, so that communication starts early, then `bytes`.

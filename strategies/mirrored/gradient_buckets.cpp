@@ -3,19 +3,18 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <ranges>
 
-#include "trireme/core/array/accumulate.h"
+#include "trireme/core/optim/rows.h"
+#include "trireme/strategies/merge_newest.h"
 
 namespace trireme::strategies {
 
-GradientBuckets::GradientBuckets(comm::Communicator& communicator, std::vector<Parameter> parameters,
+GradientBuckets::GradientBuckets(comm::Communicator& communicator, std::vector<TrainedParameter> parameters,
                                  const Options& options)
     : communicator_(communicator), parameters_(std::move(parameters)), options_(options) {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const Parameter& parameter = parameters_[i];
-    require(parameter.tensor.dtype() == DType::f32, "mirrored: parameter {} has dtype {}; f32 expected", parameter.name,
-            name_of(parameter.tensor.dtype()));
-    parameter.leaf->as_leaf()->set_ready_hook([this, i] { on_ready(i); });
+    parameters_[i].leaf->as_leaf()->set_ready_hook([this, i] { on_ready(i); });
   }
   // Backward meets the last layers first, so the reverse of registration is the best guess before the first pass.
   std::vector<std::size_t> order(parameters_.size());
@@ -25,7 +24,7 @@ GradientBuckets::GradientBuckets(comm::Communicator& communicator, std::vector<P
 }
 
 GradientBuckets::~GradientBuckets() {
-  for (const Parameter& parameter : parameters_) {
+  for (const TrainedParameter& parameter : parameters_) {
     parameter.leaf->as_leaf()->set_ready_hook({});
     parameter.leaf->as_leaf()->set_buffer({});
   }
@@ -33,7 +32,7 @@ GradientBuckets::~GradientBuckets() {
 
 void GradientBuckets::plan(std::vector<std::size_t> order) {
   std::vector<std::int64_t> counts;
-  for (const Parameter& parameter : parameters_) {
+  for (const TrainedParameter& parameter : parameters_) {
     counts.push_back(parameter.tensor.count());
   }
   buckets_ = plan_buckets(counts, order, sizeof(float), options_.first_bytes, options_.bytes);
@@ -76,12 +75,11 @@ void GradientBuckets::allocate_buffers(int depth) {
 }
 
 void GradientBuckets::open_leaf(const LeafPlace& place) {
-  allocate_buffers(std::max(place.depth, 1));
+  allocate_buffers(std::max(place.plan->lanes.depth, 1));
   height_ = place.height;
   merges_ = place.last && options_.order == comm::ReduceOrder::fast ? place.height : place.merges;
   reduce_ = place.last;
-  layout_ = place.layout;
-  parts_ = place.parts;
+  plan_ = place.plan;
   const auto& views = views_[static_cast<std::size_t>(height_)];
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     LeafNode& leaf = *parameters_[i].leaf->as_leaf();
@@ -114,10 +112,8 @@ void GradientBuckets::on_ready(std::size_t parameter) {
 }
 
 void GradientBuckets::bucket_full(std::size_t bucket) {
-  for (int i = 0; i < merges_; ++i) {
-    const auto top = static_cast<std::size_t>(height_ - i);
-    accumulate(buffers_[top - 1][bucket], buffers_[top][bucket]);
-  }
+  merge_newest(std::views::all(buffers_) | std::views::transform([&](const auto& level) { return level[bucket]; }),
+               height_, merges_);
   flights_[bucket].full = true;
   if (reduce_) {
     start_reductions();
@@ -126,6 +122,7 @@ void GradientBuckets::bucket_full(std::size_t bucket) {
 
 // Every rank starts the buckets in the same order, whatever the order in which they filled up.
 void GradientBuckets::start_reductions() {
+  const std::vector<Subtree>& parts = plan_->lanes.parts;
   while (next_to_start_ < buckets_.size() && flights_[next_to_start_].full) {
     const std::size_t b = next_to_start_++;
     if (options_.order == comm::ReduceOrder::fast) {
@@ -134,10 +131,10 @@ void GradientBuckets::start_reductions() {
       continue;
     }
     scratch_.clear();
-    for (std::size_t p = 0; p < parts_.size(); ++p) {
-      scratch_.push_back({parts_[p], buffers_[p][b]});
+    for (std::size_t p = 0; p < parts.size(); ++p) {
+      scratch_.push_back({parts[p], buffers_[p][b]});
     }
-    works_[b] = communicator_.all_reduce_parts(scratch_, layout_, buffers_[0][b], {.name = bucket_names_[b]});
+    works_[b] = communicator_.all_reduce_parts(scratch_, plan_->layout, buffers_[0][b], {.name = bucket_names_[b]});
   }
 }
 
@@ -159,10 +156,9 @@ void GradientBuckets::end_leaf(std::vector<bool>& used) {
   }
 }
 
-void GradientBuckets::reduce_without_parts(std::shared_ptr<const comm::ReductionLayout> layout) {
+void GradientBuckets::reduce_without_parts(const StepPlan& plan) {
   allocate_buffers(1);
-  parts_ = {};
-  layout_ = std::move(layout);
+  plan_ = &plan;
   next_to_start_ = 0;
   if (options_.order == comm::ReduceOrder::fast) {
     for (const Array& buffer : buffers_[0]) {
@@ -185,6 +181,15 @@ void GradientBuckets::finish() {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     parameters_[i].leaf->as_leaf()->set_gradient(views_[0][i]);
   }
+}
+
+Array GradientBuckets::rows_for_norm(std::size_t i) const {
+  const Array gradient = reduced(i);
+  const std::int64_t row = optim::row_length(views_[0][i].shape());
+  const std::int64_t rows = row == 0 ? 0 : gradient.count() / row;
+  const std::int64_t begin = rows * communicator_.rank() / communicator_.size();
+  const std::int64_t end = rows * (communicator_.rank() + 1) / communicator_.size();
+  return gradient.narrow(0, begin * row, (end - begin) * row);
 }
 
 void GradientBuckets::scale(double factor) {

@@ -6,11 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "trireme/strategies/batch_sums.h"
+#include "trireme/strategies/lane_strategy.h"
 #include "trireme/strategies/mirrored/gradient_buckets.h"
-#include "trireme/strategies/step_plans.h"
-#include "trireme/strategies/step_scalars.h"
-#include "trireme/strategies/strategy.h"
 
 namespace trireme::strategies {
 
@@ -21,61 +18,43 @@ struct MirroredOptions {
   // fast: each rank adds its lanes into one sum and the backend reduces these as it likes. Bits of the gradients then
   // depend on the number of ranks and on the backend; loss, weights and norm are added exactly as ever.
   comm::ReduceOrder reduce_order = comm::ReduceOrder::canonical;
+  // bf16: forward and backward read copies of the parameters that are rounded after each update, so matrix products are
+  // bf16 products. What the optimizer updates, gradients, and all that state() and full_parameters() show stay f32.
+  // Tables with lazy row updates (sparse) have no copies: rounding them would touch every row in every step.
+  DType param_dtype = DType::f32;
 };
 
-// Used by the rank's one training thread. Not copyable: the model's gradients point into it.
-class Mirrored final : public Strategy {
+class Mirrored final : public LaneStrategy {
  public:
   explicit Mirrored(comm::World world, const MirroredOptions& options = {});
+  // Leaves the model with its f32 values.
   ~Mirrored() override;
-  Mirrored(const Mirrored&) = delete;
-  Mirrored& operator=(const Mirrored&) = delete;
 
-  void prepare(nn::Module& model, optim::Optimizer& optimizer) override;
-  bool step() override;
-  void clip_grad_norm(double max_norm) override;
   std::vector<sharding::StateTensor> state() override;
+  void state_written() override { round_copies(); }
   std::vector<nn::NamedParameter> full_parameters() override;
   std::string_view name() const override { return "mirrored"; }
-  const StepReport& report() const override { return report_; }
-  comm::Communicator& communicator() override { return *world_.communicator(); }
-  NoSync no_sync() override { return NoSync(accumulating_); }
 
-  double begin_backward(const Array& loss, double weight, bool weight_depends_on_data) override;
-  void run_idle_step() override;
-  void sum_over_batch(const Array& values, std::string_view name) override;
+ protected:
+  sharding::TrainingShape training_shape() const override;
+  void place_parameters() override;
+  std::unique_ptr<GradientReduction> make_gradients(std::vector<TrainedParameter> trained) override;
+  std::vector<optim::Slot> make_slots() override;
+  void after_update() override;
 
  private:
-  void place_parameters();
-  void attach_optimizer();
-  const StepPlan& current_plan();
-  void finish_step(const StepPlan& plan);
-  double global_grad_norm();
+  struct Copy {
+    Array value;
+    Array rounded;  // bf16, the leaf's compute value
+  };
 
-  comm::World world_;
+  void make_copies();
+  void round_copies();
+
   MirroredOptions options_;
-  nn::Module* model_ = nullptr;
-  optim::Optimizer* optimizer_ = nullptr;
-  std::vector<nn::NamedParameter> parameters_;
-  std::vector<nn::NamedBuffer> model_buffers_;
-  std::unique_ptr<GradientBuckets> gradients_;
-  std::unique_ptr<StepScalars> scalars_;
-  std::unique_ptr<BatchSums> batch_sums_;
-  StepPlans plans_;
-  Array norm_limbs_;
-  std::vector<std::size_t> slot_of_trained_;  // trained parameter -> optimizer slot
-  std::vector<Array> flat_gradients_;         // [slot], for the optimizer
-
-  int leaves_done_ = 0;        // of this rank in this step
-  int height_ = 0;             // of the stack of partial sums
-  bool leaf_open_ = false;     // a backward has run that step() has not taken yet
-  bool accumulating_ = false;  // inside no_sync()
-  bool accumulated_ = false;   // gradients of no_sync() passes wait in the leaf's buffers
-  StepScalars::Leaf leaf_;
-  std::vector<bool> used_;
-  double max_norm_ = 0;
-  std::int64_t steps_done_ = 0;
-  StepReport report_;
+  std::vector<Array> values_;             // [parameter], f32: views of one block
+  std::vector<Copy> copies_;              // mixed precision only: of the parameters that are not sparse
+  GradientBuckets* gradients_ = nullptr;  // the base's
 };
 
 }  // namespace trireme::strategies

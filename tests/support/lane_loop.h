@@ -29,6 +29,7 @@ inline void run_step(const BatchSplit& split, std::int64_t step, int rank, int s
       continue;
     }
     context.leaf = leaf;
+    ++context.pass;
     context.leaf_items = split.items_of(leaf);
     context.last_leaf_of_rank = leaf == last;
     body(leaf);

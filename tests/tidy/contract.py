@@ -6,16 +6,17 @@ from tree import Finding
 
 # What scripts outside the project rely on: option -> the values that --help must name.
 COMMON = {
-    "--strategy": ("mirrored",), "--backend": ("auto", "local", "shm", "gloo", "mpi", "hierarchical"),
+    "--strategy": ("mirrored", "fully_sharded"), "--backend": ("auto", "local", "shm", "gloo", "mpi", "hierarchical"),
     "--device": ("auto", "cpu", "cuda"),
-    "--precision": ("f32",),
+    "--precision": ("f32", "bf16"),
     "--threads": (), "--reduce-order": ("canonical", "fast"), "--data": (), "--steps": (), "--epochs": (),
     "--global-batch": (), "--lanes": (), "--seed": (), "--order": ("shuffled", "sequential"), "--lr": (),
     "--lr-schedule": ("constant", "cosine"), "--warmup-steps": (), "--weight-decay": (), "--clip-norm": (),
     "--config": (), "--checkpoint-dir": (), "--save-every": (), "--keep": (), "--resume": ("auto", "none"),
     "--init": (), "--export": (),
     "--metrics": (), "--progress": ("auto", "bar", "log", "off"), "--timeout": (), "--ranks": (), "--accumulate": (),
-    "--on-save-error": ("stop", "continue"), "--interface": (),
+    "--on-save-error": ("stop", "continue"), "--interface": (), "--zero-stage": ("1", "2", "3"),
+    "--reshard-after-forward": ("true", "false", "N"), "--shard-group": (), "--cpu-offload": (),
 }
 PROGRAMS = {
     "train_gpt": COMMON | {"--layers": (), "--heads": (), "--width": (), "--context": (), "--vocab": (),

@@ -177,12 +177,11 @@ TEST(Options, ABadValueIsNamedWithWhatWasExpected) {
 }
 
 TEST(Options, WhatThisVersionDoesNotHaveIsAnErrorAndNeverSilence) {
-  EXPECT_THAT(complaint({"--strategy", "fully_sharded"}),
-              testing::HasSubstr("fully_sharded: not built in this version"));
   EXPECT_THAT(complaint({"--strategy", "parameter_server"}), testing::HasSubstr("not built in this version"));
   EXPECT_THAT(complaint({"--backend", "nccl"}), testing::HasSubstr("not built in this version; use --backend auto"));
   EXPECT_THAT(complaint({"--device", "cuda"}), testing::HasSubstr("use --device cpu"));
-  EXPECT_THAT(complaint({"--precision", "bf16"}), testing::HasSubstr("not built in this version"));
+  EXPECT_THAT(complaint({"--precision", "bf16", "--strategy", "fully_sharded"}),
+              testing::HasSubstr("not built in this version; use --strategy mirrored"));
   for (const LaterOption& later : later_options()) {
     const std::string message = later.is_flag ? complaint({later.name.c_str()}) : complaint({later.name.c_str(), "2"});
     EXPECT_THAT(message, testing::StartsWith(later.name + ": not built in this version"));
@@ -237,13 +236,18 @@ TEST(Options, HelpNamesEveryOptionThatWorksOnceWithItsDefault) {
   const bool go_on = parse({"--help"}).go_on;
   const std::string help = testing::internal::GetCapturedStdout();
   EXPECT_FALSE(go_on);
-  for (const char* name :
-       {"--strategy",       "--backend",    "--device",      "--precision",    "--threads",      "--reduce-order",
-        "--data",           "--steps",      "--epochs",      "--global-batch", "--lanes",        "--seed",
-        "--order",          "--lr",         "--lr-schedule", "--warmup-steps", "--weight-decay", "--clip-norm",
-        "--checkpoint-dir", "--save-every", "--keep",        "--resume",       "--init",         "--export",
-        "--metrics",        "--progress",   "--timeout",     "--ranks",        "--accumulate",   "--on-save-error",
-        "--time-limit",     "--config",     "--layers"}) {
+  for (const char* name : {"--strategy",       "--backend",      "--device",
+                           "--precision",      "--threads",      "--reduce-order",
+                           "--data",           "--steps",        "--epochs",
+                           "--global-batch",   "--lanes",        "--seed",
+                           "--order",          "--lr",           "--lr-schedule",
+                           "--warmup-steps",   "--weight-decay", "--clip-norm",
+                           "--checkpoint-dir", "--save-every",   "--keep",
+                           "--resume",         "--init",         "--export",
+                           "--metrics",        "--progress",     "--timeout",
+                           "--ranks",          "--accumulate",   "--on-save-error",
+                           "--time-limit",     "--config",       "--layers",
+                           "--zero-stage",     "--shard-group",  "--reshard-after-forward"}) {
     const std::string at_line_start = std::string("  ") + name + " ";
     const std::size_t first = help.find(at_line_start);
     EXPECT_NE(first, std::string::npos) << name;
@@ -255,7 +259,18 @@ TEST(Options, HelpNamesEveryOptionThatWorksOnceWithItsDefault) {
   for (std::string line; std::getline(lines, line);) {
     EXPECT_LE(line.size(), 100u) << line;
   }
-  EXPECT_EQ(help.find("--zero-stage"), std::string::npos);
+  EXPECT_EQ(help.find("--buddy"), std::string::npos);
+}
+
+TEST(Options, OfShardingAreChecked) {
+  EXPECT_THAT(complaint({"--zero-stage", "2"}), testing::HasSubstr("it belongs to --strategy fully_sharded"));
+  EXPECT_THAT(complaint({"--cpu-offload"}), testing::HasSubstr("it belongs to --strategy fully_sharded"));
+  EXPECT_THAT(complaint({"--strategy", "fully_sharded", "--zero-stage", "4"}), testing::HasSubstr("1, 2 or 3"));
+  EXPECT_THAT(complaint({"--strategy", "fully_sharded", "--zero-stage", "0"}), testing::HasSubstr("--zero-stage"));
+  EXPECT_THAT(complaint({"--strategy", "fully_sharded", "--reshard-after-forward", "maybe"}),
+              testing::HasSubstr("true, false or a number of ranks expected"));
+  EXPECT_EQ(std::get<bool>(parse_reshard_after_forward("false")), false);
+  EXPECT_EQ(std::get<int>(parse_reshard_after_forward("2")), 2);
 }
 
 TEST(BatchSplit, ShapesThatDoNotDivideSayWhatWould) {

@@ -33,7 +33,7 @@ void check(const GPTOptions& o) {
 }  // namespace
 
 // Residual projections start smaller, so that the sum over 2 L branches keeps its variance.
-GPTBlock::GPTBlock(const GPTOptions& o) : heads_(o.heads) {
+GPTBlock::GPTBlock(const GPTOptions& o) : width_(o.width), dropout_(o.dropout), heads_(o.heads) {
   mark_as_unit();
   const double residual = kDeviation / std::sqrt(2.0 * static_cast<double>(o.layers));
   ln_1_ = add("ln_1", LayerNorm(o.width));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "trireme/core/autograd/memory_trace.h"
 #include "trireme/core/nn/dropout.h"
 #include "trireme/core/nn/embedding.h"
 #include "trireme/core/nn/layer_norm.h"
@@ -27,8 +28,14 @@ class GPTBlock final : public Module {
  public:
   explicit GPTBlock(const GPTOptions& options);
   Tensor forward(const Tensor& x) override;
+  // The same with sizes: x of `rows` tokens, as the block is set now (training, activation checkpointing).
+  TracedTensor trace(MemoryTrace& trace, const TracedTensor& x, std::int64_t rows) const;
 
  private:
+  TracedTensor trace_body(MemoryTrace& trace, const TracedTensor& x, std::int64_t rows) const;
+
+  std::int64_t width_;
+  double dropout_;
   std::int64_t heads_;
   Child<LayerNorm> ln_1_;
   Child<Linear> c_attn_;
@@ -50,6 +57,10 @@ class GPT final : public Module {
   Tensor loss(const Array& tokens, const Array& targets);
   // [B, T] -> [B, T, vocab]
   Tensor logits(const Array& tokens);
+
+  // What loss() and its backward keep in memory for `sequences` of `length` tokens, as the model is set now (training,
+  // activation checkpointing).
+  ActivationMemory activation_memory(std::int64_t sequences, std::int64_t length) const;
 
   const GPTOptions& options() const { return options_; }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "trireme/core/autograd/memory_trace.h"
 #include "trireme/core/nn/activation.h"
 #include "trireme/core/nn/linear.h"
 #include "trireme/core/nn/sequential.h"
@@ -20,11 +21,16 @@ struct SimpleNetOptions {
 class SimpleNet final : public Module {
  public:
   explicit SimpleNet(const SimpleNetOptions& options = {})
-      : fc_(add("fc",
+      : options_(options),
+        fc_(add("fc",
                 Sequential(Linear(options.inputs, options.hidden), ReLU(), Linear(options.hidden, options.classes)))) {}
   Tensor forward(const Tensor& x) override { return fc_(x); }
 
+  // What cross_entropy(model(x), labels) and its backward keep in memory for so many items.
+  ActivationMemory activation_memory(std::int64_t items) const;
+
  private:
+  SimpleNetOptions options_;
   Child<Sequential> fc_;
 };
 

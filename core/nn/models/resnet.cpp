@@ -18,7 +18,8 @@ Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::
 
 }  // namespace
 
-ResidualBlock::ResidualBlock(std::int64_t in, std::int64_t out, std::int64_t stride, const BatchNormOptions& norm) {
+ResidualBlock::ResidualBlock(std::int64_t in, std::int64_t out, std::int64_t stride, const BatchNormOptions& norm)
+    : out_(out), stride_(stride) {
   mark_as_unit();
   conv1_ = add("conv1", convolution(in, out, 3, stride));
   bn1_ = add("bn1", BatchNorm2d(out, norm));
@@ -34,7 +35,7 @@ Tensor ResidualBlock::forward(const Tensor& x) {
   return ops::relu(branch + (downsample_ ? (*downsample_)(x) : x));
 }
 
-ResNet::ResNet(const ResNetOptions& o) {
+ResNet::ResNet(const ResNetOptions& o) : options_(o) {
   require_usage(o.channels > 0 && o.classes > 0 && o.blocks > 0 && o.width > 0,
                 "nn::ResNet: channels {}, classes {}, blocks {}, width {} given, positive numbers expected", o.channels,
                 o.classes, o.blocks, o.width);

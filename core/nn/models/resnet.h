@@ -8,10 +8,15 @@
 #include <optional>
 #include <vector>
 
+#include "trireme/core/autograd/memory_trace.h"
 #include "trireme/core/nn/batch_norm.h"
 #include "trireme/core/nn/conv2d.h"
 #include "trireme/core/nn/linear.h"
 #include "trireme/core/nn/sequential.h"
+
+namespace trireme::ops::traced {
+struct TracedImages;
+}
 
 namespace trireme::nn {
 
@@ -28,8 +33,13 @@ class ResidualBlock final : public Module {
  public:
   ResidualBlock(std::int64_t in, std::int64_t out, std::int64_t stride, const BatchNormOptions& norm = {});
   Tensor forward(const Tensor& x) override;
+  // The same with sizes, as the block is set now (activation checkpointing).
+  ops::traced::TracedImages trace(MemoryTrace& trace, const ops::traced::TracedImages& x) const;
 
  private:
+  TracedTensor trace_body(MemoryTrace& trace, const ops::traced::TracedImages& x) const;
+
+  std::int64_t out_, stride_;
   Child<Conv2d> conv1_, conv2_;
   Child<BatchNorm2d> bn1_, bn2_;
   std::optional<Child<Sequential>> downsample_;
@@ -41,8 +51,12 @@ class ResNet final : public Module {
   // Raises Error (usage) if a size is not positive.
   explicit ResNet(const ResNetOptions& options = {});
   Tensor forward(const Tensor& x) override;
+  // What cross_entropy(model(x), labels) and its backward keep in memory for so many images, as the model is set now
+  // (activation checkpointing).
+  ActivationMemory activation_memory(std::int64_t images, std::int64_t height, std::int64_t width) const;
 
  private:
+  ResNetOptions options_;
   Child<Conv2d> conv1_;
   Child<BatchNorm2d> bn1_;
   std::vector<Child<ResidualBlock>> blocks_;

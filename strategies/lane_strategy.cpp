@@ -1,0 +1,208 @@
+#include "trireme/strategies/lane_strategy.h"
+
+#include <algorithm>
+
+#include "trireme/core/base/activity.h"
+#include "trireme/core/optim/clip.h"
+#include "trireme/core/optim/rows.h"
+#include "trireme/strategies/memory_check.h"
+#include "trireme/strategies/parameter_check.h"
+#include "trireme/strategies/planned_parameters.h"
+
+namespace trireme::strategies {
+
+LaneStrategy::LaneStrategy(comm::World world, std::uint64_t seed)
+    : world_(std::move(world)), seed_(seed), plans_(world_.rank(), world_.size()) {}
+
+LaneStrategy::~LaneStrategy() {
+  if (step_context().owner == this) {
+    step_context().owner = nullptr;
+  }
+}
+
+void LaneStrategy::prepare(nn::Module& model, optim::Optimizer& optimizer) {
+  require(model_ == nullptr, "{}: prepare() was called twice; make one strategy for each model", name());
+  model_ = &model;
+  optimizer_ = &optimizer;
+  parameters_ = model.parameters();
+  model_buffers_ = model.buffers();
+  require(!parameters_.empty(), "{}: the model has no parameters; register them with add_parameter()", name());
+  require_same_parameters(communicator(), parameters_);
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const nn::NamedParameter& parameter = parameters_[i];
+    require(parameter.tensor.dtype() == DType::f32, "{}: parameter {} has dtype {}; f32 expected", name(),
+            parameter.name, name_of(parameter.tensor.dtype()));
+    if (parameter.tensor.requires_grad()) {  // a frozen one keeps its value and has no gradient
+      trained_.push_back({parameter.name, parameter.tensor, parameter.tensor.node(), i});
+    }
+  }
+  require(!trained_.empty(), "{}: every parameter is frozen; there is nothing to train", name());
+  require_memory_for_step();
+  place_parameters();
+  place_buffers();
+  gradients_ = make_gradients(trained_);
+  attach_optimizer();
+  step_context().owner = this;
+  step_context().seed = seed_;
+}
+
+// With one lane a rank and without activations: the least that a step will take. Programs whose model knows its
+// activations have asked for more before (training::Session::plan).
+void LaneStrategy::require_memory_for_step() {
+  sharding::TrainingShape shape = training_shape();
+  shape.world_size = world_.size();
+  shape.split = {world_.size(), 1, world_.size()};
+  shape.states = states_of(*optimizer_);
+  require_memory(communicator(), name(), sharding::MemoryPlan::make(shape, planned_parameters(*model_)));
+}
+
+void LaneStrategy::place_buffers() {
+  for (const nn::NamedBuffer& buffer : model_buffers_) {
+    communicator().broadcast(buffer.array, 0, {.name = buffer.name}).wait();
+  }
+  std::vector<nn::NamedBuffer> observed = model_buffers_;
+  std::erase_if(observed, [](const nn::NamedBuffer& buffer) { return buffer.observation == nullptr; });
+  const bool synchronized =
+      std::ranges::any_of(observed, [](const nn::NamedBuffer& buffer) { return buffer.observation->synchronized; });
+  batch_sums_ = std::make_unique<BatchSums>(communicator(), synchronized);
+  scalars_ = std::make_unique<StepScalars>(communicator(), trained_.size(), std::move(observed));
+}
+
+void LaneStrategy::attach_optimizer() {
+  std::vector<optim::Slot> slots = make_slots();
+  flat_gradients_.assign(slots.size(), Array());
+  optimizer_->attach(std::move(slots), [this] {
+    if (!leaf_open_ && !accumulated_ && leaves_done_ == 0) {  // between lanes gradients belong to the strategy
+      clear_gradients();
+    }
+  });
+}
+
+void LaneStrategy::clear_gradients() {
+  for (const TrainedParameter& parameter : trained_) {
+    parameter.leaf->as_leaf()->clear();
+  }
+}
+
+void LaneStrategy::clip_grad_norm(double max_norm) {
+  require_usage(max_norm >= 0, "clip_grad_norm: {} given, 0 (off) or a positive norm expected", max_norm);
+  max_norm_ = max_norm;
+}
+
+// Without a Loader a rank has one lane, whatever it holds.
+const StepPlan& LaneStrategy::current_plan() {
+  const BatchSplit& split = step_context().split;
+  return plans_.of(split.items > 0 ? split : BatchSplit{world_.size(), 1, world_.size()});
+}
+
+double LaneStrategy::begin_backward(const Array& loss, double weight, bool weight_depends_on_data) {
+  const StepContext& context = step_context();
+  const bool by_loader = context.split.items > 0;
+  require(!leaf_open_,
+          "backward() was called twice before strategy.step(); wrap all but the last in strategy.no_sync()");
+  require(!(accumulating_ && by_loader),
+          "no_sync() was used with a Loader; pass {{.accumulate = k}} to the Loader instead");
+  const StepPlan& plan = current_plan();
+  batch_sums_->begin(plan.split);
+  const auto done = static_cast<std::size_t>(leaves_done_);
+  require(done < plan.lanes.leaves.size() && (!by_loader || plan.lanes.leaves[done].leaf == context.leaf),
+          "backward: lane {} runs, another was expected; the Loader must be made with this strategy's world",
+          context.leaf);
+  if (!accumulated_) {
+    gradients_->open_leaf({height_, plan.lanes.leaves[done].merges, done + 1 == plan.lanes.leaves.size(), &plan});
+    leaf_ = {0, 0, false};
+  }
+  leaf_.unscaled = !by_loader || weight_depends_on_data;
+  leaf_.loss += loss.item() * weight;  // a sum until step() divides it
+  leaf_.weight += weight;
+  accumulated_ = accumulating_;
+  if (!accumulating_) {
+    leaf_open_ = true;
+    gradients_->close_leaf();
+  }
+  return leaf_.unscaled ? weight : static_cast<double>(context.leaf_items) / static_cast<double>(context.split.items);
+}
+
+bool LaneStrategy::step() {
+  require(prepared(), "{}: step() before prepare(model, optimizer)", name());
+  require(leaf_open_, "{}: step() without a backward() before it", name());
+  const StepPlan& plan = current_plan();
+  const int merges = plan.lanes.leaves[static_cast<std::size_t>(leaves_done_)].merges;
+  leaf_.loss = leaf_.weight > 0 ? leaf_.loss / leaf_.weight : 0;
+  gradients_->end_leaf(used_);
+  scalars_->add_leaf(leaf_, used_, height_, merges);
+  leaf_open_ = false;
+  height_ += 1 - merges;
+  if (++leaves_done_ < static_cast<int>(plan.lanes.leaves.size())) {
+    return false;
+  }
+  finish_step(plan);
+  return true;
+}
+
+void LaneStrategy::sum_over_batch(const Array& values, std::string_view name) {
+  require_usage(
+      !accumulating_ && !accumulated_,
+      "{}: synchronized batch normalization with gradient accumulation by no_sync(): its passes run one after "
+      "another and cannot exchange statistics; turn one of both off",
+      name);
+  batch_sums_->sum(current_plan().split, values, name);
+}
+
+void LaneStrategy::run_idle_step() {
+  const StepPlan& plan = current_plan();
+  batch_sums_->begin(plan.split);
+  gradients_->reduce_without_parts(plan);
+  finish_step(plan);
+}
+
+void LaneStrategy::finish_step(const StepPlan& plan) {
+  enter_phase(Phase::reducing);
+  const auto waited = communicator().time_waiting();
+  gradients_->finish();
+  scalars_->reduce(plan);
+  if (scalars_->unscaled()) {
+    gradients_->scale(1.0 / scalars_->weight_sum());
+  }
+  const double norm = global_grad_norm();
+  for (std::size_t i = 0; i < trained_.size(); ++i) {
+    const bool used = scalars_->used(i) && trained_[i].tensor.requires_grad();
+    flat_gradients_[trained_[i].index] = used ? gradients_->reduced(i) : Array();
+  }
+  enter_phase(Phase::updating);
+  optimizer_->update(flat_gradients_, optim::clip_factor(norm, max_norm_));
+  after_update();
+  report_ = {steps_done_++, scalars_->loss_sum() / scalars_->weight_sum(), scalars_->weight_sum(), norm,
+             communicator().time_waiting() - waited};
+  leaves_done_ = 0;
+  height_ = 0;
+  accumulated_ = false;
+  enter_phase(Phase::between_steps);
+}
+
+// Each rank squares its share of the rows; the exact sum makes the result independent of the shares.
+double LaneStrategy::global_grad_norm() {
+  ExactSum sum;
+  for (std::size_t i = 0; i < trained_.size(); ++i) {
+    optim::add_squares(sum, gradients_->rows_for_norm(i), optim::row_length(trained_[i].tensor.shape()));
+  }
+  comm::Communicator& ranks = norm_ranks();
+  if (ranks.size() > 1) {
+    if (!norm_limbs_.defined()) {
+      norm_limbs_ = ranks.allocate({ExactSum::kLimbs}, DType::i64);
+    }
+    const auto limbs = norm_limbs_.span<std::int64_t>();
+    std::ranges::copy(sum.limbs(), limbs.begin());
+    ranks.all_reduce(norm_limbs_, comm::ReduceOp::sum, {.name = "gradient norm"}).wait();
+    sum = ExactSum::from_limbs(limbs.first<ExactSum::kLimbs>());
+  }
+  return optim::norm_of(sum);
+}
+
+void LaneStrategy::append_buffers(std::vector<sharding::StateTensor>& state) const {
+  for (const nn::NamedBuffer& buffer : model_buffers_) {
+    state.push_back({"buffer." + buffer.name, buffer.array.shape(), 0, buffer.array});
+  }
+}
+
+}  // namespace trireme::strategies
