@@ -152,6 +152,9 @@ TEST_P(Failures, AStallIsWarnedOfByOneRankBeforeTheDeadline) {
     comm.all_reduce(Array::zeros({4}), comm::ReduceOp::sum, {.name = "loss"}).wait();
   });
   const std::string log = joined_over_ranks(testing::internal::GetCapturedStderr());
+  if (IsSkipped()) {  // this build has no such backend
+    return;
+  }
   EXPECT_THAT(log, testing::ContainsRegex("all_reduce #1 \"loss\"[^:]* on rank 0: waiting for rank " +
                                           std::to_string(size() - 1) + " on .*is in evaluation since [01]\\.[0-9] s"));
   EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
