@@ -1,5 +1,6 @@
 #include "trireme/training/job_plan.h"
 
+#include <algorithm>
 #include <variant>
 
 #include "trireme/core/base/error.h"
@@ -64,6 +65,7 @@ JobPlan make_job_plan(const ProgramOptions& options, const PlannedWorld& world, 
     const ActivationMemory activations = step.activations(plan.items_per_leaf);
     memory.forward_peak = activations.forward_peak;
     memory.backward_peak = activations.backward_peak;
+    memory.other += activations.reserved - std::max(activations.forward_peak, activations.backward_peak);
   }
   const std::vector<sharding::PlannedParameter> parameters = strategies::planned_parameters(model);
   plan.memory = sharding::MemoryPlan::make(plan.shape, parameters, memory);
