@@ -79,18 +79,25 @@ HWY_INLINE void pair_rows(D d, std::int64_t count, std::int64_t width, const S* 
   }
 }
 
-// out[i] = the pair of row[2 i] and row[2 i + 1]; behind an odd number of elements, of the last one and 0.
-inline void pair_elements(const BFloat16* row, std::int64_t elements, std::uint32_t* out) {
+// out[i] = the pair of row[2 i] and row[2 i + 1]; behind an odd number of elements, of the last one and 0. The next
+// row, `ahead` elements away, is fetched meanwhile: a row is shorter than what the processor's own prefetching needs.
+inline void pair_elements(const BFloat16* row, std::int64_t elements, std::int64_t ahead, std::uint32_t* out) {
+  for (std::int64_t i = 0; i < elements; i += 32) {
+    __builtin_prefetch(row + ahead + i);
+  }
   out[(elements - 1) / 2] = 0;
   std::memcpy(out, row, static_cast<std::size_t>(elements) * sizeof(BFloat16));
 }
-HWY_INLINE void pair_elements(const float* row, std::int64_t elements, std::uint32_t* out) {
+HWY_INLINE void pair_elements(const float* row, std::int64_t elements, [[maybe_unused]] std::int64_t ahead,
+                              std::uint32_t* out) {
   std::int64_t i = 0;
 #if HWY_TARGET != HWY_SCALAR
   const hn::ScalableTag<float> d;
   const hn::RebindToUnsigned<decltype(d)> du;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   for (; i + 2 * lanes <= elements; i += 2 * lanes) {
+    __builtin_prefetch(row + ahead + i);
+    __builtin_prefetch(row + ahead + i + lanes);
     const auto low = hn::LoadU(d, row + i);
     const auto high = hn::LoadU(d, row + i + lanes);
     const auto first = round_to_bf16(d, hn::ConcatEven(d, high, low));
@@ -184,7 +191,7 @@ class PairPanels {
     HWY_ALIGN std::uint32_t words[kCount * kStride];
     const std::int64_t elements = std::min(2 * depth, args_.k - 2 * k);
     for (std::int64_t j = 0; j < count && elements > 0; ++j) {
-      pair_elements(rows + j * row_stride + 2 * k, elements, words + j * kStride);
+      pair_elements(rows + j * row_stride + 2 * k, elements, row_stride, words + j * kStride);
     }
     const hn::CappedTag<std::uint32_t, kCount> d;
     pack_transposed(d, depth, count, kCount, static_cast<const std::uint32_t*>(words), kStride, out, stride);
