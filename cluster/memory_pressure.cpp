@@ -8,6 +8,7 @@
 #include <charconv>
 
 #include "trireme/cluster/text_file.h"
+#include "trireme/core/base/memory_limit.h"
 
 namespace trireme::cluster {
 namespace {
@@ -46,28 +47,6 @@ std::optional<std::int64_t> counter_in(std::string_view text, std::string_view k
     }
   }
   return std::nullopt;
-}
-
-std::string memory_cgroup_folder(std::string_view text) {
-  std::string unified;
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
-    const std::size_t first = line.find(':');
-    const std::size_t second = first == std::string_view::npos ? first : line.find(':', first + 1);
-    if (second == std::string_view::npos) {
-      continue;
-    }
-    const std::string_view controllers = line.substr(first + 1, second - first - 1);
-    const std::string_view path = line.substr(second + 1) == "/" ? std::string_view{} : line.substr(second + 1);
-    if (controllers == "memory") {
-      return fmt::format("/sys/fs/cgroup/memory{}", path);  // version 1, or a hybrid, where version 2 counts no memory
-    }
-    if (controllers.empty()) {
-      unified = fmt::format("/sys/fs/cgroup{}", path);
-    }
-  }
-  return unified;
 }
 
 bool names_killed_process(std::string_view line, pid_t pid) {

@@ -34,9 +34,6 @@ class MemoryPressureWatch {
 
 // The number after `key` at the start of a line: ("low 0\noom_kill 3\n", "oom_kill") -> 3.
 std::optional<std::int64_t> counter_in(std::string_view text, std::string_view key);
-// Where this process's memory cgroup lies, from the text of /proc/self/cgroup: its path below the mount of version 2
-// ("0::/x" -> "/sys/fs/cgroup/x") or of version 1 ("4:memory:/x" -> "/sys/fs/cgroup/memory/x"). Empty: none.
-std::string memory_cgroup_folder(std::string_view proc_self_cgroup);
 // Does a line of the kernel log say that `pid` was killed for want of memory?
 bool names_killed_process(std::string_view kernel_log_line, pid_t pid);
 

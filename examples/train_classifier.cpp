@@ -74,16 +74,28 @@ ImageSets open_images(const std::vector<std::string>& paths, bool flatten, std::
           paths.size() == 4 ? share(data::Idx(paths[2], paths[3], flatten)) : nullptr};
 }
 
-std::unique_ptr<nn::Module> make_model(const std::string& kind, const data::Images& images, bool sync_batch_norm) {
+struct Model {
+  std::unique_ptr<nn::Module> module;
+  training::StepFormula step;  // what memory plans must know of it
+};
+
+Model make_model(const std::string& kind, const data::Images& images, bool sync_batch_norm) {
   const std::int64_t classes = std::max<std::int64_t>(10, images.classes());
   require_usage(kind == "resnet" || !sync_batch_norm,
                 "--sync-batch-norm: --model {} has no batch normalization; use --model resnet or leave it out", kind);
+  const Shape shape = images.image_shape();
+  const std::int64_t bytes = shape.count() * static_cast<std::int64_t>(sizeof(float));
   if (kind == "resnet") {
-    return std::make_unique<nn::ResNet>(nn::ResNetOptions{
-        .channels = images.image_shape()[0], .classes = classes, .synchronized_batch_norm = sync_batch_norm});
+    auto model = std::make_unique<nn::ResNet>(
+        nn::ResNetOptions{.channels = shape[0], .classes = classes, .synchronized_batch_norm = sync_batch_norm});
+    const auto activations = [model = model.get(), shape](std::int64_t items) {
+      return model->activation_memory(items, shape[1], shape[2]);
+    };
+    return {std::move(model), {activations, bytes}};
   }
-  return std::make_unique<nn::SimpleNet>(
-      nn::SimpleNetOptions{.inputs = images.image_shape().count(), .classes = classes});
+  auto model = std::make_unique<nn::SimpleNet>(nn::SimpleNetOptions{.inputs = shape.count(), .classes = classes});
+  const auto activations = [model = model.get()](std::int64_t items) { return model->activation_memory(items); };
+  return {std::move(model), {activations, bytes}};
 }
 
 }  // namespace
@@ -102,14 +114,19 @@ int main(int argc, char** argv) {
 
   return training::run_program(argc, argv, parser, options, [&](training::Session& session) {
     const ImageSets images = open_images(options.data, kind == "mlp", options.seed);
-    const auto model = make_model(kind, *images.train, sync_batch_norm);
+    const auto [model, step] = make_model(kind, *images.train, sync_batch_norm);
     optim::AdamW adam({.lr = options.lr, .weight_decay = options.weight_decay, .decay_min_dims = 2});
+    if (session.plan(*model, adam, step)) {
+      return training::kExitDone;
+    }
     const auto strategy = session.make_strategy();
     data::Loader loader(images.train, session.loader_options(), session.world());
 
     training::TrainerOptions how = session.trainer_options("examples");
     if (images.test) {
-      how.evaluate = [&] { return training::measure_accuracy(*model, *images.test, *strategy); };
+      how.evaluate = [&images, &model = *model, &strategy = *strategy] {
+        return training::measure_accuracy(model, *images.test, strategy);
+      };
     }
     if (patience > 0) {
       how.early_stopping = {.patience = patience, .larger_is_better = images.test != nullptr};

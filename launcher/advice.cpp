@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "trireme/core/base/bytes_text.h"
+
 namespace trireme::launcher {
 namespace {
 

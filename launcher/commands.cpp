@@ -9,6 +9,7 @@
 #include "trireme/launcher/bench.h"
 #include "trireme/launcher/ckpt.h"
 #include "trireme/launcher/doctor.h"
+#include "trireme/launcher/plan.h"
 #include "trireme/launcher/run_job.h"
 
 namespace trireme::launcher {
@@ -28,8 +29,7 @@ constexpr std::array<Command, 7> kCommands = {{
     {"bench", "measure this machine, or a collective between ranks", run_bench},
     {"doctor", "what this machine and this build can do, and what to change", run_doctor},
     {"ckpt", "list, verify and prune checkpoints", run_ckpt},
-    {"plan", "memory and traffic of a job before it starts", nullptr,
-     "start the program with --steps 1 and read peak_rss_bytes from --metrics"},
+    {"plan", "memory and traffic of a job before it starts, and what to change if it does not fit", run_plan},
     {"status", "what a running job does", nullptr, "give the job --log-dir or --metrics and read those files"},
     {"simulate", "a cluster of many hosts, simulated", nullptr, "use `trireme run` on one host"},
 }};
@@ -44,6 +44,7 @@ std::string help() {
   return text + R"(
 Examples:
   trireme doctor
+  trireme plan --nproc-per-node 4 -- train_gpt --layers 12 --width 768
   trireme run --nproc-per-node auto -- train_gpt --steps 200
   trireme run --nproc-per-node 2 --log-dir runs/a -- train_gpt --checkpoint-dir runs/a/checkpoints --save-every 50
 

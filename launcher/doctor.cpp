@@ -8,6 +8,7 @@
 #include <set>
 
 #include "trireme/comm/environment.h"
+#include "trireme/core/base/bytes_text.h"
 #include "trireme/core/base/error.h"
 #include "trireme/core/base/host.h"
 #include "trireme/core/base/instruction_set.h"

@@ -18,12 +18,12 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "trireme/cluster/memory_pressure.h"
 #include "trireme/cluster/text_file.h"
 #include "trireme/comm/environment/interfaces.h"
 #include "trireme/comm/gloo/gloo.h"
 #include "trireme/comm/mpi/mpi.h"
 #include "trireme/core/base/error.h"
+#include "trireme/core/base/memory_limit.h"
 #include "trireme/launcher/bench.h"
 #include "trireme/launcher/command_output.h"
 #include "trireme/launcher/fd.h"
@@ -50,18 +50,6 @@ std::int64_t leading_number(std::string_view text, std::int64_t otherwise) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc{} ? value : otherwise;
-}
-
-std::int64_t cgroup_limit() {
-  const std::string folder = cluster::memory_cgroup_folder(cluster::read_text_file("/proc/self/cgroup").value_or(""));
-  constexpr std::int64_t kNoLimitBefore = std::int64_t{1} << 60;  // version 1 writes "no limit" as nearly 2^63
-  for (const char* name : {"/memory.max", "/memory.limit_in_bytes"}) {
-    if (const auto text = folder.empty() ? std::nullopt : cluster::read_text_file(folder + name)) {
-      const std::int64_t limit = leading_number(*text, -1);  // version 2 writes "max"
-      return limit >= kNoLimitBefore ? -1 : limit;
-    }
-  }
-  return -1;
 }
 
 std::int64_t soft_limit(decltype(RLIMIT_NOFILE) resource) {
@@ -181,20 +169,6 @@ DiskFacts look_at_disk(const std::string& folder) {
 
 }  // namespace
 
-std::string bytes_text(std::int64_t bytes) {
-  if (bytes < 0) {
-    return "none";
-  }
-  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1024 && unit + 1 < std::size(kUnits)) {
-    value /= 1024;
-    ++unit;
-  }
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
-}
-
 MachineFacts look_at_machine(const std::string& folder, const std::string& interface) {
   MachineFacts facts;
   const std::string cpu = cluster::read_text_file("/proc/cpuinfo").value_or("");
@@ -205,7 +179,9 @@ MachineFacts look_at_machine(const std::string& folder, const std::string& inter
   const std::string memory = cluster::read_text_file("/proc/meminfo").value_or("");
   facts.memory_bytes = leading_number(field(memory, "MemTotal"), 0) * 1024;
   facts.memory_available_bytes = leading_number(field(memory, "MemAvailable"), 0) * 1024;
-  facts.cgroup_limit_bytes = cgroup_limit();
+  const MemoryLimit limit =
+      cgroup_limit(memory_cgroup_folder(cluster::read_text_file("/proc/self/cgroup").value_or("")));
+  facts.cgroup_limit_bytes = limit.bytes > 0 ? limit.bytes : -1;
   look_at_shared_memory(facts);
   facts.locked_memory_limit = soft_limit(RLIMIT_MEMLOCK);
   facts.open_files_limit = soft_limit(RLIMIT_NOFILE);

@@ -59,7 +59,4 @@ struct MachineFacts {
 // be; empty: none.
 MachineFacts look_at_machine(const std::string& folder, const std::string& interface);
 
-// "1.5 GiB"; "none" for -1.
-std::string bytes_text(std::int64_t bytes);
-
 }  // namespace trireme::launcher

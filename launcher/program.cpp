@@ -36,7 +36,7 @@ std::string find_executable(const std::string& name) {
   if (name.find('/') != std::string::npos) {
     if (!is_runnable(name)) {
       const bool exists = ::access(name.c_str(), F_OK) == 0;
-      fail_usage("trireme run: cannot start '{}': {}", name,
+      fail_usage("trireme: cannot start '{}': {}", name,
                  exists ? "it is not an executable file (`chmod +x`, or name its interpreter before it)"
                         : "No such file or directory");
     }
@@ -47,15 +47,15 @@ std::string find_executable(const std::string& name) {
       return path;
     }
   }
-  fail_usage("trireme run: cannot start '{}': No such file in the folders of PATH, nor beside the trireme command{}",
-             name, ::access(name.c_str(), F_OK) == 0 ? "; it lies in the current directory: write './' before it" : "");
+  fail_usage("trireme: cannot start '{}': No such file in the folders of PATH, nor beside the trireme command{}", name,
+             ::access(name.c_str(), F_OK) == 0 ? "; it lies in the current directory: write './' before it" : "");
 }
 
 }  // namespace
 
 Program find_program(const std::vector<std::string>& command, bool as_module) {
   const std::string& name = command.front();
-  require_usage(!name.empty(), "trireme run: the program's name after '--' is empty");
+  require_usage(!name.empty(), "trireme: the program's name after '--' is empty");
   const bool script = name.ends_with(".py") && ::access(name.c_str(), F_OK) == 0 && !is_runnable(name);
   Program program;
   if (as_module || script) {

@@ -27,22 +27,6 @@ std::string with_dashes(std::string word) {
   return word;
 }
 
-// CLI11 leaves everything from the first word that it does not know; in the user's own spelling that is the program.
-std::vector<std::string> command_of(const std::vector<std::string>& arguments, const std::vector<std::string>& rest) {
-  std::vector<std::string> command(arguments.end() - static_cast<std::ptrdiff_t>(rest.size()), arguments.end());
-  if (!command.empty() && command.front() == "--") {
-    command.erase(command.begin());
-  } else if (!command.empty() && command.front().starts_with("-")) {
-    const std::string name = with_dashes(command.front().substr(0, command.front().find('=')));
-    const bool foreign = std::find(kWithoutMeaning.begin(), kWithoutMeaning.end(), name) != kWithoutMeaning.end();
-    fail_usage("trireme run: {} {}; `trireme run --help` lists the options, and the program's own come after it", name,
-               foreign ? "of torchrun has no meaning here: leave it out" : "is no option of trireme run");
-  }
-  require_usage(!command.empty(),
-                "trireme run: no program given; for example: trireme run --nproc-per-node 2 -- train_gpt --steps 100");
-  return command;
-}
-
 void check_one_host(const RunFlags& flags) {
   require_usage(
       flags.nnodes == "1" || flags.nnodes == "1:1",
@@ -67,22 +51,9 @@ void check_one_host(const RunFlags& flags) {
                 flags.devices);
 }
 
-int parse_ranks(const std::string& text) {
-  if (text == "auto" || text == "cpu") {
-    return usable_cores();
-  }
-  require_usage(text != "gpu", "trireme run: --nproc-per-node gpu: this build has no CUDA; use auto, cpu or a number");
-  int value = 0;
-  constexpr int kMost = 4096;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  require_usage(error == std::errc{} && end == text.data() + text.size() && value >= 1 && value <= kMost,
-                "trireme run: --nproc-per-node {}: a number from 1 to {}, auto or cpu is expected", text, kMost);
-  return value;
-}
-
 void finish(RunOptions& options, const RunFlags& flags, bool tee_given) {
   check_one_host(flags);
-  options.ranks = parse_ranks(flags.nproc);
+  options.ranks = ranks_of_nproc(flags.nproc, "trireme run");
   options.stop_timeout = std::chrono::seconds(flags.stop_timeout);
   options.tee = tee_given ? std::optional(flags.tee) : std::nullopt;
   options.max_restarts = flags.max_restarts;
@@ -103,6 +74,42 @@ void finish(RunOptions& options, const RunFlags& flags, bool tee_given) {
 
 }  // namespace
 
+int ranks_of_nproc(const std::string& text, const std::string& command) {
+  if (text == "auto" || text == "cpu") {
+    return usable_cores();
+  }
+  require_usage(text != "gpu", "{}: --nproc-per-node gpu: this build has no CUDA; use auto, cpu or a number", command);
+  int value = 0;
+  constexpr int kMost = 4096;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  require_usage(error == std::errc{} && end == text.data() + text.size() && value >= 1 && value <= kMost,
+                "{}: --nproc-per-node {}: a number from 1 to {}, auto or cpu is expected", command, text, kMost);
+  return value;
+}
+
+// CLI11 leaves everything from the first word that it does not know; in the user's own spelling that is the program.
+std::vector<std::string> program_words(const std::vector<std::string>& arguments, const std::vector<std::string>& rest,
+                                       const std::string& command_name) {
+  std::vector<std::string> command(arguments.end() - static_cast<std::ptrdiff_t>(rest.size()), arguments.end());
+  if (!command.empty() && command.front() == "--") {
+    command.erase(command.begin());
+  } else if (!command.empty() && command.front().starts_with("-")) {
+    const std::string name = with_dashes(command.front().substr(0, command.front().find('=')));
+    const bool foreign = std::find(kWithoutMeaning.begin(), kWithoutMeaning.end(), name) != kWithoutMeaning.end();
+    fail_usage("{0}: {1} {2}; `{0} --help` lists the options, and the program's own come after it", command_name, name,
+               foreign ? "of torchrun has no meaning here: leave it out" : "is no option of " + command_name);
+  }
+  require_usage(!command.empty(), "{0}: no program given; for example: {0} --nproc-per-node 2 -- train_gpt --steps 100",
+                command_name);
+  return command;
+}
+
+std::vector<std::string> words_with_dashes(const std::vector<std::string>& arguments) {
+  std::vector<std::string> words;
+  std::transform(arguments.begin(), arguments.end(), std::back_inserter(words), with_dashes);
+  return words;
+}
+
 RunOptions parse_run_options(const std::vector<std::string>& arguments) {
   RunOptions options;
   RunFlags flags;
@@ -110,13 +117,11 @@ RunOptions parse_run_options(const std::vector<std::string>& arguments) {
                "trireme run");
   declare_run_flags(app, flags);
   app.prefix_command();
-  std::vector<std::string> words;
-  std::transform(arguments.begin(), arguments.end(), std::back_inserter(words), with_dashes);
-  if (auto help = parse_or_help(app, std::move(words))) {
+  if (auto help = parse_or_help(app, words_with_dashes(arguments))) {
     options.help = std::move(*help);
     return options;
   }
-  options.command = command_of(arguments, app.remaining());
+  options.command = program_words(arguments, app.remaining(), "trireme run");
   finish(options, flags, app.count("--tee") > 0);
   return options;
 }

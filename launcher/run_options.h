@@ -35,6 +35,16 @@ struct RunOptions {
 // (usage) for what cannot be honoured: nothing is ignored silently.
 RunOptions parse_run_options(const std::vector<std::string>& arguments);
 
+// The arguments with torchrun's underscores as dashes: --nproc_per_node is --nproc-per-node.
+std::vector<std::string> words_with_dashes(const std::vector<std::string>& arguments);
+// The program and its arguments, in the user's own spelling: `rest` is what the parser left of `arguments`. Raises
+// Error (usage) in the name of `command_name`, "trireme run", if that begins with an option, or is nothing.
+std::vector<std::string> program_words(const std::vector<std::string>& arguments, const std::vector<std::string>& rest,
+                                       const std::string& command_name);
+// What --nproc-per-node means: a number, or auto and cpu for one rank a core. `command` is what the error begins with,
+// "trireme run". Raises Error (usage).
+int ranks_of_nproc(const std::string& text, const std::string& command);
+
 // Where one stream of one rank goes.
 struct StreamPlan {
   bool inherited = false;  // the launcher's own stream, untouched

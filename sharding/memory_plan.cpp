@@ -9,8 +9,7 @@
 namespace trireme::sharding {
 namespace {
 
-constexpr std::int64_t kMasterBytes = 4;    // parameters that the optimizer moves, its states, gradients: f32
-constexpr std::int64_t kUnitsInFlight = 2;  // besides the root: the one that runs, and one on its way
+constexpr std::int64_t kMasterBytes = 4;  // parameters that the optimizer moves, its states, gradients: f32
 
 // What the first place of a shard group, which never has less than another, keeps of all units.
 struct Shard {
@@ -31,12 +30,6 @@ Shard shard_of(const UnitPlan& plan, std::span<const PlannedParameter> parameter
     }
   }
   return shard;
-}
-
-// Units other than the root that lie in memory whole, or partly, between their forward and their backward.
-std::int64_t kept_after_forward(const TrainingShape& shape, const UnitPlan& plan) {
-  const std::int64_t others = plan.elements() - plan.units[0].elements;
-  return shape.reshard_group > 1 ? others / shape.reshard_group : 0;
 }
 
 class Maker {
@@ -64,41 +57,27 @@ class Maker {
 
  private:
   bool keeps_whole_gradients() const { return shape_.zero_stage <= 1; }
-  bool narrow() const { return shape_.parameter_bytes != kMasterBytes; }
+  // Masters are what forward reads, unless that is narrower or on a device.
+  std::int64_t masters() const {
+    return shape_.separate_masters || shape_.parameter_bytes != kMasterBytes ? kMasterBytes * shard_.elements : 0;
+  }
 
   std::int64_t parameters() const {
-    if (shape_.zero_stage == 0) {
-      return (kMasterBytes + (narrow() ? shape_.parameter_bytes : 0)) * units_.elements();
-    }
-    if (shape_.mapped) {
-      return (kMasterBytes + (narrow() ? shape_.parameter_bytes : 0)) * shard_.elements;
-    }
-    if (shape_.zero_stage == 3) {
-      return kMasterBytes * shard_.elements;
-    }
-    // The whole parameters stay for ever; own rows are views of them unless these are narrower than the masters.
-    return shape_.parameter_bytes * units_.elements() + (narrow() ? kMasterBytes * shard_.elements : 0);
+    const bool keeps_rows = shape_.mapped || shape_.zero_stage == 3;
+    return shape_.parameter_bytes * (keeps_rows ? shard_.elements : units_.elements()) + masters();
   }
 
   std::int64_t unit_parameters() const {
-    const bool gathers = shape_.zero_stage == 3 && !shape_.mapped && (group_ > 1 || narrow());
-    if (!gathers) {
+    if (shape_.zero_stage < 3 || shape_.mapped) {
       return 0;
     }
-    const std::int64_t in_flight = kUnitsInFlight * units_.largest_elements();
     const std::int64_t below_root = units_.elements() - units_.units[0].elements;
-    const std::int64_t elements =
-        shape_.reshard_group == 1 ? below_root : std::min(below_root, in_flight + kept_after_forward(shape_, units_));
-    return shape_.parameter_bytes * (units_.units[0].elements + elements);
+    const std::int64_t stays = shape_.reshard_group == 1 ? units_.elements() : 0;
+    const std::int64_t kept = shape_.reshard_group > 1 ? below_root / shape_.reshard_group : 0;
+    return shape_.parameter_bytes * std::max(stays, units_.pooled_elements() + kept);
   }
 
-  std::int64_t unit_gradients() const {
-    if (keeps_whole_gradients()) {
-      return 0;
-    }
-    const std::int64_t root = units_.units[0].gradient_elements;
-    return root + std::min(units_.gradient_elements() - root, kUnitsInFlight * units_.largest_gradient_elements());
-  }
+  std::int64_t unit_gradients() const { return keeps_whole_gradients() ? 0 : units_.pooled_gradient_elements(); }
 
   // The running leaf writes where the reduced gradient or a unit's buffer is; each other sum on the stack is whole. A
   // group whose leaves are several nodes of the lane tree has its rows of each until the groups have added them.

@@ -83,7 +83,9 @@ class Maker {
     if (shape_.zero_stage < 3) {
       return all;  // once, after the update
     }
-    const std::int64_t below_root = shape_.parameter_bytes * (units_.elements() - units_.units[0].elements);
+    // The root stays whole through both passes, and the last unit from its forward to its backward.
+    const std::int64_t last = units_.units.size() > 1 ? units_.units.back().elements : 0;
+    const std::int64_t below_root = shape_.parameter_bytes * (units_.elements() - units_.units[0].elements - last);
     const std::int64_t again = shape_.reshard_group == 0 ? groups_.group_size : shape_.reshard_group;
     return most_leaves_of_rank(shape_) * (all + others(below_root, again));
   }

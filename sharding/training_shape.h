@@ -18,15 +18,16 @@ struct OptimizerStates {
 
 struct TrainingShape {
   int world_size = 1;
-  BatchSplit split;     // of a full batch: lanes and micro-batches
-  int zero_stage = 0;   // 0: mirrored; 1: optimizer state sharded; 2: gradients too; 3: parameters too
-  int shard_group = 0;  // ranks that share the rows; 0: all
+  BatchSplit split = {};  // of a full batch: lanes and micro-batches
+  int zero_stage = 0;     // 0: mirrored; 1: optimizer state sharded; 2: gradients too; 3: parameters too
+  int shard_group = 0;    // ranks that share the rows; 0: all
   // The ranks of a shard group map the same memory: nothing is gathered, a page counts once, for its owner.
   bool mapped = false;
   // How many ranks a unit's parameters are spread over between its forward and its backward (stage 3, not mapped):
   // 0: the whole shard group (--reshard-after-forward true), 1: they stay whole (false), else so many (N).
   int reshard_group = 0;
   std::int64_t parameter_bytes = 4;  // of an element that forward and backward read; masters are always f32
+  bool separate_masters = false;     // masters lie apart even if both are f32 (--cpu-offload)
   std::int64_t reduce_bytes = 4;     // of an element of a gradient that is sent
   bool fast_order = false;           // --reduce-order fast: a rank brings one sum, whatever the lane tree says
   OptimizerStates states = {};

@@ -16,12 +16,19 @@ std::int64_t sum_over(const std::vector<Unit>& units, const Elements& elements) 
 }
 
 template <class Elements>
-std::int64_t most_below_root(const std::vector<Unit>& units, const Elements& elements) {
-  std::int64_t most = 0;
+std::int64_t pooled(const std::vector<Unit>& units, const Elements& elements) {
+  std::map<std::int64_t, std::int64_t> buffers;  // of a size: how many
   for (std::size_t i = 1; i < units.size(); ++i) {
-    most = std::max(most, elements(units[i]));
+    const std::int64_t size = elements(units[i]);
+    const bool twice = i > 1 && elements(units[i - 1]) == size;
+    buffers[size] = std::max<std::int64_t>(buffers[size], twice ? 2 : 1);
   }
-  return most;
+  ++buffers[elements(units[0])];
+  std::int64_t sum = 0;
+  for (const auto& [size, count] : buffers) {
+    sum += size * count;
+  }
+  return sum;
 }
 
 std::int64_t shard(const Unit& unit, int place, bool only_trained) {
@@ -65,11 +72,11 @@ UnitPlan UnitPlan::make(std::span<const PlannedParameter> parameters, int group_
   return plan;
 }
 
-std::int64_t UnitPlan::largest_elements() const {
-  return most_below_root(units, [](const Unit& unit) { return unit.elements; });
+std::int64_t UnitPlan::pooled_elements() const {
+  return pooled(units, [](const Unit& unit) { return unit.elements; });
 }
-std::int64_t UnitPlan::largest_gradient_elements() const {
-  return most_below_root(units, [](const Unit& unit) { return unit.gradient_elements; });
+std::int64_t UnitPlan::pooled_gradient_elements() const {
+  return pooled(units, [](const Unit& unit) { return unit.gradient_elements; });
 }
 std::int64_t UnitPlan::elements() const {
   return sum_over(units, [](const Unit& unit) { return unit.elements; });

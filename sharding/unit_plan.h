@@ -54,9 +54,10 @@ struct UnitPlan {
   // `parameters` in the order of registration; nn::units_of says which unit a parameter belongs to.
   static UnitPlan make(std::span<const PlannedParameter> parameters, int group_size);
 
-  // The buffer of whole parameters (or gradients) of the largest unit but the root.
-  std::int64_t largest_elements() const;
-  std::int64_t largest_gradient_elements() const;
+  // The buffers of a pool that hands out whole units (their parameters, or their gradients), when the root and any two
+  // neighbouring units are in use at once: two for each size that neighbours have, one for every other.
+  std::int64_t pooled_elements() const;
+  std::int64_t pooled_gradient_elements() const;
   std::int64_t elements() const;  // of all units
   std::int64_t gradient_elements() const;
   // What the rank at `place` keeps of the unit's parameters, or of its trained ones: own rows side by side, each

@@ -5,7 +5,9 @@
 #include "trireme/core/base/activity.h"
 #include "trireme/core/optim/clip.h"
 #include "trireme/core/optim/rows.h"
+#include "trireme/strategies/memory_check.h"
 #include "trireme/strategies/parameter_check.h"
+#include "trireme/strategies/planned_parameters.h"
 
 namespace trireme::strategies {
 
@@ -35,12 +37,23 @@ void LaneStrategy::prepare(nn::Module& model, optim::Optimizer& optimizer) {
     }
   }
   require(!trained_.empty(), "{}: every parameter is frozen; there is nothing to train", name());
+  require_memory_for_step();
   place_parameters();
   place_buffers();
   gradients_ = make_gradients(trained_);
   attach_optimizer();
   step_context().owner = this;
   step_context().seed = seed_;
+}
+
+// With one lane a rank and without activations: the least that a step will take. Programs whose model knows its
+// activations have asked for more before (training::Session::plan).
+void LaneStrategy::require_memory_for_step() {
+  sharding::TrainingShape shape = training_shape();
+  shape.world_size = world_.size();
+  shape.split = {world_.size(), 1, world_.size()};
+  shape.states = states_of(*optimizer_);
+  require_memory(communicator(), name(), sharding::MemoryPlan::make(shape, planned_parameters(*model_)));
 }
 
 void LaneStrategy::place_buffers() {

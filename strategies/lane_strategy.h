@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "trireme/sharding/training_shape.h"
 #include "trireme/strategies/batch_sums.h"
 #include "trireme/strategies/gradient_reduction.h"
 #include "trireme/strategies/step_plans.h"
@@ -36,6 +37,9 @@ class LaneStrategy : public Strategy {
  protected:
   LaneStrategy(comm::World world, std::uint64_t seed);
 
+  // What memory plans must know of the strategy; prepare() adds lanes and the optimizer's states, and refuses what
+  // cannot fit.
+  virtual sharding::TrainingShape training_shape() const = 0;
   // The steps of prepare(), in this order, all collective. Gives every parameter its values where the strategy keeps
   // them: rank 0's where it has some, else the first ones of the seed.
   virtual void place_parameters() = 0;
@@ -59,6 +63,7 @@ class LaneStrategy : public Strategy {
   void append_buffers(std::vector<sharding::StateTensor>& state) const;
 
  private:
+  void require_memory_for_step();
   void place_buffers();
   void attach_optimizer();
   void clear_gradients();

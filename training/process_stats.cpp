@@ -8,13 +8,10 @@
 #include <string_view>
 
 namespace trireme::training {
+namespace {
 
-std::int64_t minor_page_faults() {
-  rusage usage{};
-  return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_minflt : 0;
-}
-
-std::int64_t peak_rss_bytes() {
+// A line of /proc/self/status, which counts in KiB; 0 if it is not there.
+std::int64_t status_bytes(std::string_view key) {
   const int descriptor = ::open("/proc/self/status", O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) {
     return 0;
@@ -23,8 +20,7 @@ std::int64_t peak_rss_bytes() {
   const ssize_t length = ::read(descriptor, text, sizeof text);
   ::close(descriptor);
   const std::string_view status(text, length > 0 ? static_cast<std::size_t>(length) : 0);
-  constexpr std::string_view kKey = "VmHWM:";
-  const std::size_t at = status.find(kKey);
+  const std::size_t at = status.find(key);
   if (at == std::string_view::npos) {
     return 0;
   }
@@ -35,6 +31,16 @@ std::int64_t peak_rss_bytes() {
   }
   return kilobytes * 1024;
 }
+
+}  // namespace
+
+std::int64_t minor_page_faults() {
+  rusage usage{};
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_minflt : 0;
+}
+
+std::int64_t peak_rss_bytes() { return status_bytes("VmHWM:"); }
+std::int64_t resident_bytes() { return status_bytes("VmRSS:"); }
 
 ProcessStats::ProcessStats() : faults_(minor_page_faults()), peak_(training::peak_rss_bytes()) {}
 

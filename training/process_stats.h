@@ -12,8 +12,11 @@ std::int64_t minor_page_faults();
 // the system does not say.
 std::int64_t peak_rss_bytes();
 
-// Both, cheap enough for every step: resident memory grows by page faults only, so the slow file is read again only
-// when there were some.
+// Memory that the process has resident now. 0 where the system does not say.
+std::int64_t resident_bytes();
+
+// Faults and peak, cheap enough for every step: resident memory grows by page faults only, so the slow file is read
+// again only when there were some.
 class ProcessStats {
  public:
   struct Sample {

@@ -36,6 +36,18 @@ int complain(std::string_view message, ErrorKind kind, bool because_of_peer, clu
   return kind == ErrorKind::usage ? kExitUsage : kExitError;
 }
 
+// One rank, alone, that stands for all: Session::plan answers.
+int run_plan(const ProgramOptions& options, const cluster::PlanRequest& request,
+             const std::function<int(Session&)>& body) {
+  request.reply(cluster::kPlanning);
+  int code = kExitDone;
+  comm::run_local(1, [&](comm::World world) {
+    Session session(std::move(world), options, cluster::WorkerStatus(-1), request);
+    code = body(session);
+  });
+  return code;
+}
+
 int run_ranks(const ProgramOptions& options, const std::function<int(Session&)>& body,
               const cluster::WorkerStatus& status) {
   StatusSignal questions;
@@ -78,7 +90,11 @@ int run_program(int argc, const char* const* argv, OptionParser& parser, Program
                 const std::function<int(Session&)>& body) noexcept {
   cluster::WorkerStatus status = cluster::WorkerStatus::from_environment();
   try {
-    return parser.parse(argc, argv) ? run_ranks(options, body, status) : kExitDone;
+    const auto request = cluster::PlanRequest::from_environment();
+    if (!parser.parse(argc, argv)) {
+      return kExitDone;
+    }
+    return request ? run_plan(options, *request, body) : run_ranks(options, body, status);
   } catch (const comm::CommError& error) {
     return complain(error.what(), error.kind(), true, status);
   } catch (const Error& error) {

@@ -9,13 +9,16 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 
+#include "trireme/cluster/plan_request.h"
 #include "trireme/cluster/process_end.h"
 #include "trireme/cluster/worker_status.h"
 #include "trireme/comm/communicator.h"
 #include "trireme/core/data/loader.h"
 #include "trireme/strategies/strategy.h"
+#include "trireme/training/job_plan.h"
 #include "trireme/training/option_parser.h"
 #include "trireme/training/program_options.h"
 #include "trireme/training/trainer_options.h"
@@ -30,13 +33,19 @@ using cluster::kExitUsage;
 // What one rank's run of the program is given.
 class Session {
  public:
-  Session(comm::World world, const ProgramOptions& options, cluster::WorkerStatus status)
-      : world_(std::move(world)), options_(options), status_(std::move(status)) {}
+  // `request`: a plan is wanted instead of a run.
+  Session(comm::World world, const ProgramOptions& options, cluster::WorkerStatus status,
+          std::optional<cluster::PlanRequest> request = {})
+      : world_(std::move(world)), options_(options), status_(std::move(status)), request_(request) {}
 
   const comm::World& world() const { return world_; }
   const ProgramOptions& options() const { return options_; }
   std::int64_t lanes() const { return options_.lanes_or(world_.default_lanes()); }
 
+  // Call once model and optimizer are made, before anything large is: raises Error on all ranks if the step cannot fit
+  // into the memory of their machines. True if the program was started by `trireme plan`, which has its plan now: leave
+  // with kExitDone. Collective.
+  bool plan(nn::Module& model, const optim::Optimizer& optimizer, const StepFormula& step = {}) const;
   // The strategy that --strategy names, with the options that belong to it. prepare() is the caller's, or the
   // Trainer's.
   std::unique_ptr<strategies::Strategy> make_strategy() const;
@@ -53,6 +62,7 @@ class Session {
   comm::World world_;
   const ProgramOptions& options_;
   cluster::WorkerStatus status_;
+  std::optional<cluster::PlanRequest> request_;
 };
 
 // Parses, starts the ranks that the options and the environment name (processes that a launcher started, or threads

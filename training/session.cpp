@@ -1,13 +1,50 @@
 // Session of program.h: from option values to the objects of a run.
 #include <cstdio>
 
+#include "trireme/core/nn/units.h"
 #include "trireme/strategies/fully_sharded/fully_sharded.h"
+#include "trireme/strategies/memory_check.h"
 #include "trireme/strategies/mirrored/mirrored.h"
 #include "trireme/training/program.h"
 
 namespace trireme::training {
+namespace {
+
+// --backend local makes its ranks itself, on one host.
+PlannedWorld planned_world(const cluster::PlanRequest& request, const ProgramOptions& options) {
+  if (options.backend == "local") {
+    const int ranks = static_cast<int>(options.ranks);
+    return {ranks, ranks, ranks};
+  }
+  return {request.ranks, request.ranks_per_node, request.ranks};
+}
+
+}  // namespace
+
+bool Session::plan(nn::Module& model, const optim::Optimizer& optimizer, const StepFormula& step) const {
+  nn::checkpoint_activations(model, options_.activation_checkpointing);
+  if (!request_) {
+    ProgramOptions options = options_;
+    options.backend = world_->backend();
+    const PlannedWorld world{world_.size(), world_.size(), world_.default_lanes()};
+    const JobPlan plan = make_job_plan(options, world, model, optimizer, step);
+    strategies::require_memory(*world_.communicator(), options_.strategy, plan.memory);
+    return false;
+  }
+  const PlannedWorld world = planned_world(*request_, options_);
+  const JobPlan plan = make_job_plan(options_, world, model, optimizer, step);
+  const MemoryLimit limit = memory_limit();
+  const bool fits = limit.bytes == 0 || plan.bytes_per_node() <= limit.bytes;
+  const std::vector<Remedy> remedies =
+      fits ? std::vector<Remedy>{} : remedies_of(options_, world, model, optimizer, step);
+  request_->reply(json_of(plan, options_, step.activations != nullptr, limit, remedies));
+  return true;
+}
 
 std::unique_ptr<strategies::Strategy> Session::make_strategy() const {
+  require_usage(!request_,
+                "this program cannot be planned: it does not call session.plan(model, optimizer) before it trains; "
+                "training/program.h says how");
   const auto order = options_.reduce_order == "fast" ? comm::ReduceOrder::fast : comm::ReduceOrder::canonical;
   std::unique_ptr<strategies::Strategy> strategy;
   if (options_.strategy == "fully_sharded") {

@@ -35,6 +35,17 @@ FullySharded::FullySharded(comm::World world, const FullyShardedOptions& options
   reshard_group(options_, ranks_.groups.group_size);
 }
 
+sharding::TrainingShape FullySharded::training_shape() const {
+  const std::string_view backend = world()->backend();
+  const bool one_host = world().size() == 1 || backend == "shm" || backend == "hierarchical";
+  return {.zero_stage = options_.zero_stage,
+          .shard_group = options_.shard_group,
+          .mapped = options_.share_memory && one_host,
+          .reshard_group = reshard_group(options_, ranks_.groups.group_size),
+          .separate_masters = options_.cpu_offload,
+          .fast_order = options_.reduce_order == comm::ReduceOrder::fast};
+}
+
 void FullySharded::place_parameters() {
   const sharding::HybridGroups& groups = ranks_.groups;
   const int group = groups.group_of(world().rank());

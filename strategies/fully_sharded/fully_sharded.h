@@ -47,6 +47,7 @@ class FullySharded final : public LaneStrategy {
   std::string_view name() const override { return "fully_sharded"; }
 
  protected:
+  sharding::TrainingShape training_shape() const override;
   void place_parameters() override;
   std::unique_ptr<GradientReduction> make_gradients(std::vector<TrainedParameter> trained) override;
   std::vector<optim::Slot> make_slots() override;

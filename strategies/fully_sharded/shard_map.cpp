@@ -4,30 +4,15 @@
 
 #include "trireme/core/base/error.h"
 #include "trireme/core/nn/units.h"
+#include "trireme/strategies/planned_parameters.h"
 
 namespace trireme::strategies {
-namespace {
-
-std::vector<sharding::PlannedParameter> planned(const std::vector<nn::NamedParameter>& parameters,
-                                                const std::vector<nn::Unit>& units) {
-  std::vector<sharding::PlannedParameter> out;
-  for (const nn::NamedParameter& parameter : parameters) {
-    const auto unit = std::ranges::find_if(units, [&](const nn::Unit& candidate) {
-      return std::ranges::any_of(candidate.parameters, [&](const auto& own) { return own.name == parameter.name; });
-    });
-    out.push_back({parameter.name, parameter.tensor.shape(), parameter.tensor.requires_grad(), unit->path});
-  }
-  return out;
-}
-
-}  // namespace
-
 ShardMap ShardMap::make(const nn::Module& model, std::vector<nn::NamedParameter> parameters,
                         const std::optional<std::vector<std::string>>& unit_paths, int place, int group_size) {
   const std::vector<nn::Unit> units = unit_paths ? nn::units_of(model, *unit_paths) : nn::units_of(model);
   ShardMap map;
   map.parameters = std::move(parameters);
-  map.plan = sharding::UnitPlan::make(planned(map.parameters, units), group_size);
+  map.plan = sharding::UnitPlan::make(planned_parameters(model, units), group_size);
   map.place = place;
   map.group_size = group_size;
   map.slot_of.resize(map.parameters.size());

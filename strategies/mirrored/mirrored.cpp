@@ -4,29 +4,11 @@
 
 #include "trireme/core/array/bf16_rows.h"
 #include "trireme/core/base/parallel.h"
-#include "trireme/core/base/physical_memory.h"
 
 namespace trireme::strategies {
 namespace {
 
 constexpr std::int64_t kRoundTile = 64 << 10;  // elements
-
-// Values, gradients and optimizer state must fit before any of them is made: an out-of-memory kill names nobody.
-void require_memory(const std::vector<nn::NamedParameter>& parameters, std::size_t states, bool copies) {
-  std::int64_t elements = 0;
-  for (const nn::NamedParameter& parameter : parameters) {
-    elements += parameter.tensor.count();
-  }
-  const std::size_t each = (2 + states) * sizeof(float) + (copies ? sizeof(BFloat16) : 0);
-  const std::int64_t bytes = elements * static_cast<std::int64_t>(each);
-  const std::int64_t memory = physical_memory();
-  constexpr double kGiB = 1 << 30;
-  require(memory == 0 || bytes <= memory,
-          "mirrored: {} parameters with gradients and optimizer state need {:.1f} GiB on every rank; this machine has "
-          "{:.1f}; "
-          "use a smaller model",
-          elements, static_cast<double>(bytes) / kGiB, static_cast<double>(memory) / kGiB);
-}
 
 }  // namespace
 
@@ -42,10 +24,14 @@ Mirrored::~Mirrored() {
   }
 }
 
+sharding::TrainingShape Mirrored::training_shape() const {
+  return {.parameter_bytes = static_cast<std::int64_t>(size_of(options_.param_dtype)),
+          .fast_order = options_.reduce_order == comm::ReduceOrder::fast};
+}
+
 // All parameters side by side in one block; rank 0's values everywhere, as DistributedDataParallel does, because a
 // program may have loaded or set values of its own before prepare().
 void Mirrored::place_parameters() {
-  require_memory(parameters(), optimizer().state_names().size(), options_.param_dtype == DType::bf16);
   model().initialize(options_.seed);
   std::int64_t elements = 0;
   for (const nn::NamedParameter& parameter : parameters()) {

@@ -58,13 +58,6 @@ TEST(MemoryPressure, CountersAreFoundByTheirWholeName) {
   EXPECT_EQ(counter_in("oom_kill_disable 1\n", "oom_kill"), std::nullopt);
 }
 
-TEST(MemoryPressure, CgroupOfEitherVersionIsFound) {
-  EXPECT_EQ(memory_cgroup_folder("0::/user.slice/a.scope\n"), "/sys/fs/cgroup/user.slice/a.scope");
-  EXPECT_EQ(memory_cgroup_folder("9:cpu:/\n4:memory:/job 1\n0::/\n"), "/sys/fs/cgroup/memory/job 1");
-  EXPECT_EQ(memory_cgroup_folder("0::/\n"), "/sys/fs/cgroup");
-  EXPECT_EQ(memory_cgroup_folder("nonsense\n:\n"), "");
-}
-
 TEST(MemoryPressure, KernelLogNamesTheProcess) {
   const char* line = "3,100,5,-;Memory cgroup out of memory: Killed process 812 (train_gpt) total-vm:1kB";
   EXPECT_TRUE(names_killed_process(line, 812));

@@ -79,13 +79,6 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"slow_disk", [](Facts& f) { f.disk.write_bytes_per_second = 1e7; }, false, "10 MB/s"}),
     [](const testing::TestParamInfo<Case>& info) { return std::string(info.param.what); });
 
-TEST(Advice, BytesHaveUnits) {
-  EXPECT_EQ(bytes_text(-1), "none");
-  EXPECT_EQ(bytes_text(512), "512 B");
-  EXPECT_EQ(bytes_text(1536), "1.5 KiB");
-  EXPECT_EQ(bytes_text(std::int64_t{3} << 40), "3.0 TiB");
-}
-
 std::vector<RankFacts> fitting_ranks() {
   std::vector<RankFacts> ranks;
   for (int rank = 0; rank < 3; ++rank) {

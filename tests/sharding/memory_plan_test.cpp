@@ -45,7 +45,7 @@ TEST(MemoryPlan, StagesAreThreeLifetimes) {
   check({"stage 1, mapped", shape_of(4, 1, true), 512, 2048, 1024, 0, 0, 0});
   check({"stage 2, mapped", shape_of(4, 2, true), 512, 512, 1024, 0, 0, 2048});
   check({"stage 3, mapped", shape_of(4, 3, true), 512, 512, 1024, 0, 0, 2048});
-  check({"stage 3, one rank", shape_of(1, 3), 2048, 2048, 4096, 0, 0, 2048});
+  check({"stage 3, one rank", shape_of(1, 3, true), 2048, 2048, 4096, 0, 0, 2048});
 }
 
 TEST(MemoryPlan, OptimizersKeepWhatTheyKeep) {
@@ -98,10 +98,16 @@ TEST(MemoryPlan, ANarrowCopyOfTheParametersComesToTheMasters) {
   shape.parameter_bytes = 2;
   EXPECT_EQ(MemoryPlan::make(shape, small_model()).most_of(MemoryKind::parameters), (4 + 2) * 512);
   shape.mapped = false;
-  EXPECT_EQ(MemoryPlan::make(shape, small_model()).most_of(MemoryKind::parameters), 4 * 512);
+  EXPECT_EQ(MemoryPlan::make(shape, small_model()).most_of(MemoryKind::parameters), (4 + 2) * 512);
   EXPECT_EQ(MemoryPlan::make(shape, small_model()).most_of(MemoryKind::unit_parameters), 2 * 2048);
   shape.zero_stage = 2;
   EXPECT_EQ(MemoryPlan::make(shape, small_model()).most_of(MemoryKind::parameters), 2 * 2048 + 4 * 512);
+}
+
+TEST(MemoryPlan, OffloadedMastersLieApart) {
+  TrainingShape shape = shape_of(4, 3, true);
+  shape.separate_masters = true;
+  EXPECT_EQ(MemoryPlan::make(shape, small_model()).most_of(MemoryKind::parameters), 8 * 512);
 }
 
 TEST(MemoryPlan, HybridGroupsShardByTheGroup) {

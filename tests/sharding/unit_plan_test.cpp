@@ -38,7 +38,7 @@ TEST(UnitPlan, ParametersLieOnCacheLinesOfTheirUnitsBuffer) {
   EXPECT_EQ(block.parameters[1].offset, 13072);  // 66 * 198 = 13068
   EXPECT_EQ(block.elements, 13072 + 208);
   EXPECT_EQ(plan.elements(), 17056 + 2 * 13280);
-  EXPECT_EQ(plan.largest_elements(), 13280);
+  EXPECT_EQ(plan.pooled_elements(), 17056 + 2 * 13280);
 }
 
 TEST(UnitPlan, AFrozenParameterIsGatheredButHasNoGradient) {
@@ -47,7 +47,7 @@ TEST(UnitPlan, AFrozenParameterIsGatheredButHasNoGradient) {
   EXPECT_EQ(block.parameters[1].gradient_offset, -1);
   EXPECT_EQ(block.elements, 13280);
   EXPECT_EQ(block.gradient_elements, 13072);
-  EXPECT_EQ(plan.largest_gradient_elements(), 13280);
+  EXPECT_EQ(plan.pooled_gradient_elements(), 17056 + 13280 + 13072);  // of two sizes
   EXPECT_EQ(plan.gradient_elements(), 17056 + 13280 + 13072);
   EXPECT_EQ(UnitPlan::shard_elements(block, 0), 33 * 198 + 10 + 112);  // 6534 -> 6544, 99 -> 112
   EXPECT_EQ(UnitPlan::shard_gradient_elements(block, 0), 6544);
@@ -70,7 +70,18 @@ TEST(UnitPlan, WithoutUnitModulesEverythingIsTheRoot) {
   EXPECT_EQ(plan.units[0].elements, 32);
   EXPECT_EQ(UnitPlan::shard_elements(plan.units[0], 0), 16 + 16);
   EXPECT_EQ(UnitPlan::shard_elements(plan.units[0], 1), 16);
-  EXPECT_EQ(plan.largest_elements(), 0);
+  EXPECT_EQ(plan.pooled_elements(), 32);
+}
+
+TEST(UnitPlan, ManyEqualUnitsShareTwoBuffers) {
+  std::vector<PlannedParameter> parameters = {{"root", {16}}};
+  for (const char* unit : {"a", "b", "c", "d"}) {
+    parameters.push_back({std::string(unit) + ".w", {64}, true, unit});
+  }
+  EXPECT_EQ(UnitPlan::make(parameters, 2).pooled_elements(), 16 + 2 * 64);
+  parameters.push_back({"e.w", {128}, true, "e"});
+  parameters.push_back({"f.w", {64}, true, "f"});
+  EXPECT_EQ(UnitPlan::make(parameters, 2).pooled_elements(), 16 + 2 * 64 + 128);
 }
 
 TEST(UnitPlan, AnEmptyRootStaysTheFirstUnit) {

@@ -1,0 +1,73 @@
+#include "trireme/training/job_plan.h"
+
+#include <variant>
+
+#include "trireme/core/base/error.h"
+#include "trireme/sharding/hybrid_groups.h"
+#include "trireme/strategies/planned_parameters.h"
+#include "trireme/training/process_stats.h"
+
+namespace trireme::training {
+namespace {
+
+// Packed panels of matrix products, rows of attention scores, patches of convolutions: kept by each thread.
+constexpr std::int64_t kKernelScratch = 4 << 20;
+constexpr std::int64_t kBatchesAlive = 3;  // the one in use, and those that a loader makes ahead
+
+int reshard_group_of(const ProgramOptions& options) {
+  const std::variant<bool, int> given = parse_reshard_after_forward(options.reshard_after_forward);
+  if (const bool* const whether = std::get_if<bool>(&given)) {
+    return *whether ? 0 : 1;
+  }
+  return std::get<int>(given);
+}
+
+// Whether the ranks of a shard group are processes of one host that share memory.
+bool maps_parameters(const ProgramOptions& options, const PlannedWorld& world, int group) {
+  const bool shares = options.backend == "auto" || options.backend == "shm" || options.backend == "hierarchical";
+  return world.ranks == 1 || (shares && world.ranks_per_node % group == 0);
+}
+
+sharding::TrainingShape shape_of(const ProgramOptions& options, const PlannedWorld& world,
+                                 const optim::Optimizer& optimizer) {
+  sharding::TrainingShape shape;
+  shape.world_size = world.ranks;
+  shape.split = {options.lanes_or(world.default_lanes), options.accumulate, options.global_batch};
+  shape.fast_order = options.reduce_order == "fast";
+  shape.states = strategies::states_of(optimizer);
+  if (options.strategy == "fully_sharded") {
+    shape.zero_stage = static_cast<int>(options.zero_stage);
+    shape.shard_group = static_cast<int>(options.shard_group);
+    const int group = sharding::HybridGroups::make(world.ranks, shape.shard_group).group_size;
+    shape.mapped = maps_parameters(options, world, group);
+    shape.reshard_group = reshard_group_of(options);
+    shape.separate_masters = options.cpu_offload;
+  }
+  return shape;
+}
+
+}  // namespace
+
+JobPlan make_job_plan(const ProgramOptions& options, const PlannedWorld& world, const nn::Module& model,
+                      const optim::Optimizer& optimizer, const StepFormula& step) {
+  check_batch_split(options, world.ranks, world.default_lanes);
+  JobPlan plan{.world = world, .shape = shape_of(options, world, optimizer)};
+  for (const nn::NamedParameter& parameter : model.parameters()) {
+    plan.parameters += parameter.tensor.count();
+  }
+  plan.items_per_leaf = plan.shape.split.items_of(0);
+  const int sharers = options.backend == "local" ? world.ranks : 1;  // threads of one process
+  sharding::StepMemory memory{.other = resident_bytes() / sharers + options.threads * kKernelScratch +
+                                       kBatchesAlive * plan.items_per_leaf * step.bytes_per_item};
+  if (step.activations) {
+    const ActivationMemory activations = step.activations(plan.items_per_leaf);
+    memory.forward_peak = activations.forward_peak;
+    memory.backward_peak = activations.backward_peak;
+  }
+  const std::vector<sharding::PlannedParameter> parameters = strategies::planned_parameters(model);
+  plan.memory = sharding::MemoryPlan::make(plan.shape, parameters, memory);
+  plan.traffic = sharding::TrafficPlan::make(plan.shape, parameters);
+  return plan;
+}
+
+}  // namespace trireme::training
