@@ -13,13 +13,18 @@ namespace trireme::HWY_NAMESPACE {
 using comm::ReduceOp;
 
 // The loop that training lives on. Four vectors a turn: at least a whole cache line of each stream, as two streams that
-// collide in the cache otherwise take their lines from each other halfway through.
-template <class T>
+// collide in the cache otherwise take their lines from each other halfway through. A line that a peer has read must be
+// asked back before it can be written; asked for early, many are on their way at once.
+template <bool kTwice, class T>
 void add(const T* a, const T* b, T* out0, T* out1, std::int64_t count) {
+  constexpr std::int64_t kAhead = 1024 / sizeof(T);
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   std::int64_t i = 0;
   for (; i + 4 * lanes <= count; i += 4 * lanes) {
+    for (std::int64_t line = 0; line < 4 * lanes; line += 64 / static_cast<std::int64_t>(sizeof(T))) {
+      __builtin_prefetch(out0 + i + kAhead + line, 1);
+    }
     const auto s0 = hn::Add(hn::LoadU(d, a + i), hn::LoadU(d, b + i));
     const auto s1 = hn::Add(hn::LoadU(d, a + i + lanes), hn::LoadU(d, b + i + lanes));
     const auto s2 = hn::Add(hn::LoadU(d, a + i + 2 * lanes), hn::LoadU(d, b + i + 2 * lanes));
@@ -28,16 +33,20 @@ void add(const T* a, const T* b, T* out0, T* out1, std::int64_t count) {
     hn::StoreU(s1, d, out0 + i + lanes);
     hn::StoreU(s2, d, out0 + i + 2 * lanes);
     hn::StoreU(s3, d, out0 + i + 3 * lanes);
-    hn::StoreU(s0, d, out1 + i);
-    hn::StoreU(s1, d, out1 + i + lanes);
-    hn::StoreU(s2, d, out1 + i + 2 * lanes);
-    hn::StoreU(s3, d, out1 + i + 3 * lanes);
+    if constexpr (kTwice) {
+      hn::StoreU(s0, d, out1 + i);
+      hn::StoreU(s1, d, out1 + i + lanes);
+      hn::StoreU(s2, d, out1 + i + 2 * lanes);
+      hn::StoreU(s3, d, out1 + i + 3 * lanes);
+    }
   }
   for (; i < count; i += lanes) {
     const auto left = static_cast<std::size_t>(std::min(lanes, count - i));
     const auto s = hn::Add(load_tail(d, a + i, left), load_tail(d, b + i, left));
     store_tail(s, d, out0 + i, left);
-    store_tail(s, d, out1 + i, left);
+    if constexpr (kTwice) {
+      store_tail(s, d, out1 + i, left);
+    }
   }
 }
 
@@ -81,8 +90,9 @@ void combine_typed(ReduceOp op, const void* a, const void* b, void* out0, void* 
   const T* left = static_cast<const T*>(a);
   const T* right = static_cast<const T*>(b);
   if constexpr (std::is_floating_point_v<T>) {
-    if (op == ReduceOp::sum) {  // one output is written twice: its line is in the nearest cache
-      add(left, right, static_cast<T*>(out0), static_cast<T*>(out1 == nullptr ? out0 : out1), count);
+    if (op == ReduceOp::sum) {
+      const auto sum = out1 == nullptr ? add<false, T> : add<true, T>;
+      sum(left, right, static_cast<T*>(out0), static_cast<T*>(out1), count);
       return;
     }
   }

@@ -40,7 +40,7 @@ class Strategy : public StepOwner {
   // 1e-6)). 0 turns clipping off (the norm is still reported).
   virtual void clip_grad_norm(double max_norm) = 0;
   // Named tensors of model, buffers and optimizer that this rank holds, as views: reading shows the present values,
-  // writing them is how a checkpoint is loaded.
+  // writing them, followed by state_written(), is how a checkpoint is loaded.
   virtual std::vector<sharding::StateTensor> state() = 0;
   // Somebody has written through state(): makes it what every rank computes with. Collective.
   virtual void state_written() = 0;

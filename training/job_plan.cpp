@@ -35,6 +35,7 @@ sharding::TrainingShape shape_of(const ProgramOptions& options, const PlannedWor
   shape.world_size = world.ranks;
   shape.split = {options.lanes_or(world.default_lanes), options.accumulate, options.global_batch};
   shape.fast_order = options.reduce_order == "fast";
+  shape.parameter_bytes = static_cast<std::int64_t>(size_of(dtype_from_name(options.compute_dtype())));
   shape.states = strategies::states_of(optimizer);
   if (options.strategy == "fully_sharded") {
     shape.zero_stage = static_cast<int>(options.zero_stage);

@@ -139,6 +139,20 @@ def weak_scaling(c):
     return lines
 
 
+def gloo_training(c):
+    """Two one-thread ranks that both send their gradients through Gloo, as ranks on two hosts would."""
+    lines = []
+    for shape, (*_, batch, steps) in SHAPES.items():
+        rival, own = gpt_sides(c, shape, batch, steps, 2)
+        print(f"gloo training, {shape}: configurations", flush=True)
+        theirs = best_of([c.theirs("gpt.py", [*rival, "--ranks", "2", "--fused", *more], f"DDP over Gloo, 2 ranks{how}",
+                                   preload=True) for how, more in (("", []), (", compile", ["--compile"]))], c.folder)
+        ours = c.ours("train_gpt", [*own, "--backend", "gloo"], ranks=2)
+        lines.append(compare(ours, theirs, c.pairs, c.folder, 1e-4).line(f"training over Gloo, {shape} ({theirs.name})",
+                                                                         "tokens/s"))
+    return lines
+
+
 def all_reduce(c):
     """Two ranks, f32, against Gloo through torch.distributed."""
     sizes = [1 << 10, 1 << 20, 64 << 20]
@@ -161,4 +175,4 @@ def all_reduce(c):
 
 
 CASES = {"gpt-nano": lambda c: gpt(c, "gpt-nano"), "gpt-small": lambda c: gpt(c, "gpt-small"), "simplenet": simplenet,
-         "weak-scaling": weak_scaling, "all-reduce": all_reduce}
+         "weak-scaling": weak_scaling, "gloo-training": gloo_training, "all-reduce": all_reduce}

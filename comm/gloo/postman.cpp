@@ -15,7 +15,18 @@ constexpr auto kPause = std::chrono::milliseconds(5);
 
 Postman::Postman(Mesh& mesh) : mesh_(mesh), peers_(static_cast<std::size_t>(mesh.size)), buffer_(mesh.whole_memory()) {}
 
-Postman::~Postman() { close(); }
+// Letters that nobody has answered yet: the system has taken them long ago, or their connection is gone.
+Postman::~Postman() {
+  close();
+  for (Peer& peer : peers_) {
+    for (const auto& outgoing : peer.under_way) {
+      try {
+        outgoing->buffer->waitSend(nullptr, kPause);
+      } catch (const std::exception&) {  // the buffer's end sees to it that it is not read any more
+      }
+    }
+  }
+}
 
 void Postman::open(LetterReader& reader) {
   reader_ = &reader;

@@ -3,9 +3,10 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <charconv>
 #include <optional>
-#include <regex>
 
+#include "trireme/comm/hierarchical/scanner.h"
 #include "trireme/comm/operation_text.h"
 #include "trireme/comm/signature.h"
 
@@ -17,52 +18,149 @@ constexpr std::size_t kHashText = 10;  // " ~1b2c3d4e"
 
 std::string_view view(const fmt::memory_buffer& text) { return {text.data(), text.size()}; }
 
-// "rank 1", "ranks 0, 2 and 3": every number becomes the whole's. A number that is no rank of the part stays.
-std::string with_ranks(const std::string& text, std::span<const int> ranks) {
-  static const std::regex list(R"(\branks? \d+(?:(?:, | and )\d+)*)");
-  static const std::regex number(R"(\d+)");
+// "1" as the whole's rank; a number that is no rank of the part stays.
+std::string rank_in_whole(std::string_view digits, std::span<const int> ranks) {
+  std::size_t rank = 0;
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), rank);
+  return read.ec == std::errc() && rank < ranks.size() ? std::to_string(ranks[rank]) : std::string(digits);
+}
+
+// " 0, 2 and 3" after "ranks".
+std::string take_ranks(Scanner& scanner, std::span<const int> ranks) {
   std::string out;
-  auto copied = text.cbegin();
-  for (std::sregex_iterator found(text.begin(), text.end(), list), end; found != end; ++found) {
-    const auto stop = found->suffix().first;
-    for (std::sregex_iterator digits(found->prefix().second, stop, number); digits != end; ++digits) {
-      out.append(copied, digits->prefix().second);
-      copied = digits->suffix().first;
-      const std::string text_of_rank = digits->str();
-      const unsigned long rank = text_of_rank.size() < 8 ? std::stoul(text_of_rank) : ranks.size();
-      out += rank < ranks.size() ? std::to_string(ranks[rank]) : text_of_rank;
+  for (Scanner ahead = scanner;; scanner = ahead) {
+    const char* start = ahead.rest().data();
+    if (!(out.empty() ? ahead.take(" ") : ahead.take(", ") || ahead.take(" and "))) {
+      return out;
+    }
+    const std::string_view separator(start, static_cast<std::size_t>(ahead.rest().data() - start));
+    const std::string_view digits = ahead.take_while(is_digit);
+    if (digits.empty()) {
+      return out;
+    }
+    out.append(separator).append(rank_in_whole(digits, ranks));
+  }
+}
+
+// "rank 1", "ranks 0, 2 and 3": every number becomes the whole's.
+std::string with_ranks(std::string_view text, std::span<const int> ranks) {
+  std::string out;
+  for (Scanner scanner(text); !scanner.done();) {
+    const std::string_view word = scanner.take_while(is_word);
+    out += word;
+    if (word == "rank" || word == "ranks") {
+      out += take_ranks(scanner, ranks);
+    }
+    out += scanner.take_while([](char c) { return !is_word(c); });
+  }
+  return out;
+}
+
+// Where ` ~1b2c3d4e"`, the end of a tag, begins; npos without one.
+std::size_t end_of_tag(std::string_view text) {
+  for (std::size_t at = text.find(" ~"); at != std::string_view::npos; at = text.find(" ~", at + 1)) {
+    Scanner scanner(text.substr(at + 2));
+    if (scanner.take_while(is_lower_or_digit).size() == kHashText - 2 && scanner.take("\"")) {
+      return at;
     }
   }
-  return out.append(copied, text.cend());
+  return std::string_view::npos;
+}
+
+// `reduce_scatter #31 "SERVED ~1b2c3d4e" f32 x 100 (sum)` of a part: SERVED, the operation of the whole.
+std::optional<std::string_view> take_part_operation(Scanner& scanner) {
+  Scanner ahead = scanner;
+  if (ahead.take_while(is_word).empty() || !ahead.take(" #") || ahead.take_while(is_digit).empty() ||
+      !ahead.take(" \"")) {
+    return std::nullopt;
+  }
+  const std::size_t end = end_of_tag(ahead.rest());
+  if (end == std::string_view::npos) {
+    return std::nullopt;
+  }
+  const std::string_view served = ahead.take(end);
+  ahead.take(kHashText + 1);
+  scanner = ahead;
+  if (ahead.take(" ") && !ahead.take_while(is_lower_or_digit).empty() && ahead.take(" x ") &&
+      !ahead.take_while(is_digit).empty()) {
+    scanner = ahead;
+  }
+  ahead = scanner;
+  if (ahead.take(" (")) {
+    ahead.take_while([](char c) { return c != ')'; });
+    scanner = ahead.take(")") ? ahead : scanner;
+  }
+  return served;
 }
 
 // Part operations give way to the operation they serve, ranks to the whole's ranks.
-std::string in_words_of_whole(const std::string& text, std::span<const int> ranks) {
-  static const std::regex part_operation(
-      R"re([a-z_]+ #\d+ "(.*?) ~[0-9a-f]{8}"(?: [a-z0-9]+ x \d+)?(?: \([^)]*\))?)re");
+std::string in_words_of_whole(std::string_view text, std::span<const int> ranks) {
   std::string out;
-  auto copied = text.cbegin();
-  for (std::sregex_iterator found(text.begin(), text.end(), part_operation), end; found != end; ++found) {
-    out += with_ranks(std::string(copied, found->prefix().second), ranks) + found->str(1);
-    copied = found->suffix().first;
+  std::size_t translated = 0;
+  for (Scanner scanner(text); !scanner.done();) {
+    const std::size_t at = text.size() - scanner.rest().size();
+    if (const auto served = take_part_operation(scanner)) {
+      out.append(with_ranks(text.substr(translated, at - translated), ranks)).append(*served);
+      translated = text.size() - scanner.rest().size();
+    } else if (scanner.take_while(is_word).empty()) {
+      scanner.take(1);
+    }
   }
-  return out + with_ranks(std::string(copied, text.cend()), ranks);
+  return out + with_ranks(text.substr(translated), ranks);
 }
 
 // ": ~3,5~CAUSE~" from relay(); what an engine adds to a reason it passes on stays outside.
-std::optional<Failure> relayed(const std::string& cause) {
-  static const std::regex pattern(R"(: ~([0-9,]*)~([\s\S]*?)(?:~[^~]*)?$)");
-  static const std::regex number(R"(\d+)");
-  std::smatch found;
-  if (!std::regex_search(cause, found, pattern)) {
-    return std::nullopt;
+std::optional<Failure> relayed(std::string_view cause) {
+  static constexpr std::string_view kMark = ": ~";
+  for (std::size_t at = cause.find(kMark); at != std::string_view::npos; at = cause.find(kMark, at + 1)) {
+    Scanner scanner(cause.substr(at + kMark.size()));
+    Failure failure;
+    for (bool more = true; more; more = scanner.take(",")) {
+      const std::string_view digits = scanner.take_while(is_digit);
+      int rank = 0;
+      if (std::from_chars(digits.data(), digits.data() + digits.size(), rank).ec == std::errc()) {
+        failure.ranks.push_back(rank);
+      }
+    }
+    if (scanner.take("~")) {
+      failure.cause = scanner.rest().substr(0, scanner.rest().rfind('~'));
+      return failure;
+    }
   }
-  Failure failure{found.str(2), {}};
-  const std::string ranks = found.str(1);
-  for (std::sregex_iterator rank(ranks.begin(), ranks.end(), number), end; rank != end; ++rank) {
-    failure.ranks.push_back(std::stoi(rank->str()));
+  return std::nullopt;
+}
+
+// "the deadline of 17 ms" of a part operation, for that of the whole.
+std::string with_deadline(std::string_view text, std::chrono::milliseconds timeout) {
+  static constexpr std::string_view kDeadline = "the deadline of ";
+  std::string out;
+  for (Scanner scanner(text);;) {
+    out += scanner.take(scanner.rest().find(kDeadline));
+    if (!scanner.take(kDeadline)) {
+      return out;
+    }
+    Scanner ahead = scanner;
+    if (!ahead.take_while(is_digit).empty() && ahead.take(" ms")) {
+      scanner = ahead;
+      out += fmt::format("{}{} ms", kDeadline, timeout.count());
+    } else {
+      out += kDeadline;
+    }
   }
-  return failure;
+}
+
+// Leaves out "; the last operation of rank 1 is ..." and "; rank 1 has started nothing", up to the next ';'.
+std::string without_places(std::string_view text) {
+  std::string out;
+  for (Scanner scanner(text); !scanner.done();) {
+    Scanner ahead = scanner;
+    const std::string_view clause = ahead.take(scanner.rest().find(';', 1));
+    const bool last = clause.starts_with("; the last operation of rank ");
+    const bool nothing = clause.starts_with("; rank ") && clause.find(" has started nothing") != clause.npos;
+    out += last || nothing ? std::string_view() : clause;
+    scanner = ahead;
+  }
+  return out;
 }
 
 }  // namespace
@@ -89,11 +187,7 @@ Failure translate(const CommError::Details& details, std::span<const int> ranks,
   if (auto failure = relayed(details.cause)) {
     return *failure;
   }
-  static const std::regex deadline(R"(the deadline of \d+ ms)");
-  static const std::regex place(R"(; (?:the last operation of rank \d+ is [^;]*|rank \d+ has started nothing))");
-  const std::string cause =
-      std::regex_replace(details.cause, deadline, fmt::format("the deadline of {} ms", timeout.count()));
-  Failure failure{in_words_of_whole(std::regex_replace(cause, place, ""), ranks), {}};
+  Failure failure{in_words_of_whole(with_deadline(without_places(details.cause), timeout), ranks), {}};
   for (const int rank : details.ranks) {
     if (rank >= 0 && static_cast<std::size_t>(rank) < ranks.size()) {
       failure.ranks.push_back(ranks[static_cast<std::size_t>(rank)]);

@@ -162,7 +162,8 @@ void MessageCommunicator::abort(std::string_view reason) {
   }
 }
 
-// Until the peers say that they have everything, nothing may be closed under it.
+// Until the peers say that they have everything, nothing may be closed under it. Those who are to blame for the end of
+// this communicator may never say so.
 void MessageCommunicator::leave(Lock& lock) {
   for (int peer = 0; peer < size(); ++peer) {
     if (peer != rank()) {
@@ -172,15 +173,19 @@ void MessageCommunicator::leave(Lock& lock) {
       post(peer, Letter({.kind = LetterKind::leave, .number = static_cast<std::int64_t>(completed_)}, {}));
     }
   }
-  changed_.wait_for(lock, kFarewell, [&] {
+  const auto all_have_all = [this](bool without_blamed) {
     for (int peer = 0; peer < size(); ++peer) {
       const Peer& there = peers_[static_cast<std::size_t>(peer)];
-      if (peer != rank() && !there.has_all && !there.left && !there.lost) {
+      const bool blamed = failure_ && std::ranges::find(failure_->ranks, peer) != failure_->ranks.end();
+      if (peer != rank() && !there.has_all && !there.left && !there.lost && !(blamed && without_blamed)) {
         return false;
       }
     }
     return true;
-  });
+  };
+  if (!changed_.wait_for(lock, kShortFarewell, [&] { return all_have_all(false); })) {
+    changed_.wait_for(lock, kFarewell - kShortFarewell, [&] { return all_have_all(true); });
+  }
 }
 
 }  // namespace trireme::comm::message

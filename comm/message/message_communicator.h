@@ -28,8 +28,9 @@
 
 namespace trireme::comm::message {
 
-inline constexpr auto kFarewell = std::chrono::seconds(1);
-inline constexpr auto kPatience = std::chrono::milliseconds(500);  // with ranks that do not say what they do
+inline constexpr auto kFarewell = std::chrono::milliseconds(1000);
+inline constexpr auto kShortFarewell = std::chrono::milliseconds(200);  // with ranks that are to blame for a failure
+inline constexpr auto kPatience = std::chrono::milliseconds(500);       // with ranks that do not say what they do
 
 class Collective;
 class Post;

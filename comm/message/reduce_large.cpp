@@ -12,11 +12,20 @@ constexpr std::uint32_t kResultTag = 2;
 constexpr std::size_t kPieceBytes = 2 << 20;  // less costs wake-ups, more costs cache
 constexpr std::size_t kMaxScratchBytes = 64 << 20;
 constexpr std::size_t kLine = 64;
+constexpr std::size_t kMaxSwapBytes = 4 << 20;
+
+// Two ranks with a part each may as well swap whole arrays and both add: as many bytes as halves there and sums back,
+// and one latency less. For larger arrays the second addition costs more than that.
+bool is_swap(const Operation& op, int size) {
+  const bool all = op.kind == OpKind::all_reduce || op.kind == OpKind::all_reduce_parts;
+  return all && size == 2 && op.layout->slots() == 2 && op.layout->most_parts == 1 &&
+         op.output.bytes() <= kMaxSwapBytes;
+}
 
 // The slices of the ranks, and the pieces of a slice: piece k of all slices makes round k.
 class Slicing {
  public:
-  Slicing(const Operation& op, int size) : op_(op), size_(size), count_(count_of(op)) {
+  Slicing(const Operation& op, int size) : op_(op), size_(size), count_(count_of(op)), swap_(is_swap(op, size)) {
     const std::size_t element = size_of(op.output.dtype());
     const auto slots = static_cast<std::size_t>(std::max(1, op.layout->slots()));
     const std::size_t bytes = std::min(kPieceBytes, kMaxScratchBytes / Workspace::kRounds / slots);
@@ -35,10 +44,15 @@ class Slicing {
   std::int64_t count(int rank, std::int64_t round) const { return begin(rank, round + 1) - begin(rank, round); }
   // Where this rank's output begins among all elements.
   std::int64_t output_begin(int rank) const { return gathers() ? 0 : begin_of(rank); }
-  bool gathers() const { return op_.kind == OpKind::all_reduce || op_.kind == OpKind::all_reduce_parts; }
+  bool gathers() const { return !swap_ && (op_.kind == OpKind::all_reduce || op_.kind == OpKind::all_reduce_parts); }
+  // The slice of each rank is everything.
+  bool swaps() const { return swap_; }
 
  private:
   std::int64_t begin_of(int rank) const {
+    if (swap_) {
+      return 0;
+    }
     if (!op_.offsets.empty()) {
       return op_.offsets[static_cast<std::size_t>(rank)];
     }
@@ -49,6 +63,9 @@ class Slicing {
     return std::min(count_, lines * rank / size_ * line_);
   }
   std::int64_t end_of(int rank) const {
+    if (swap_) {
+      return count_;
+    }
     if (!op_.offsets.empty()) {
       return op_.offsets[static_cast<std::size_t>(rank) + 1];
     }
@@ -60,6 +77,7 @@ class Slicing {
   const Operation& op_;
   const int size_;
   const std::int64_t count_;
+  const bool swap_;
   std::int64_t line_ = 0;
   std::int64_t piece_ = 0;
   std::int64_t rounds_ = 0;
@@ -88,6 +106,9 @@ class Reduction {
     }
     for (std::int64_t k = 0; k < slicing_.rounds(); ++k) {
       wait(round(k).data_in);
+      if (slicing_.swaps()) {  // the sum may take the place of what is being sent
+        wait(round(k).data_out);
+      }
       reduce(k);
       if (slicing_.gathers()) {
         send_results(k);

@@ -38,10 +38,11 @@ void MessageCommunicator::on_answer(int peer, const LetterView& letter) {
   }
 }
 
+// Whoever can be seen not to answer, gone or stopped on this host, is not waited for.
 bool MessageCommunicator::has_answers(const Question& question) const {
   for (int peer = 0; peer < size(); ++peer) {
     const auto p = static_cast<std::size_t>(peer);
-    if (peer != rank() && !question.answers[p] && !peers_[p].left && !peers_[p].lost) {
+    if (peer != rank() && !question.answers[p] && report_without_answer(peer).presence == Presence::silent) {
       return false;
     }
   }

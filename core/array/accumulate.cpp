@@ -9,16 +9,13 @@
 #define HWY_TARGET_INCLUDE "trireme/core/array/accumulate.cpp"
 #include "trireme/core/base/simd.h"
 // after simd.h
-#include "trireme/core/base/simd-inl.h"
+#include "trireme/core/base/bf16-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trireme::HWY_NAMESPACE {
 namespace {
 
 constexpr std::int64_t kTile = 64 << 10;
-
-template <class T>
-inline constexpr bool kIsHalf = std::is_same_v<T, BFloat16> || std::is_same_v<T, Float16>;
 
 // f32, f64 and integers in vectors. Integers wrap around; their lanes are added as unsigned, which has no overflow.
 template <class T>
@@ -29,11 +26,28 @@ void add_vectors(T* target, const T* source, std::int64_t count) {
   transform(d, count, target, sum, static_cast<const T*>(target), source);
 }
 
-// An element at a time. bf16 and f16 are added in f32 and rounded once.
+// bf16 in vectors: added in f32 and rounded once.
+void add_bf16(BFloat16* target, const BFloat16* source, std::int64_t count) {
+  const hn::ScalableTag<float> d;
+  using Bits = hn::Vec<hn::RebindToUnsigned<decltype(d)>>;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto sum = [&](Bits a, Bits b)
+                       HWY_ATTR { return round_to_bf16(d, hn::Add(widen_bf16(d, a), widen_bf16(d, b))); };
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    store_bf16(sum(load_bf16(d, target + i), load_bf16(d, source + i)), d, target + i);
+  }
+  if (i < count) {
+    const auto left = static_cast<std::size_t>(count - i);
+    store_bf16_tail(sum(load_bf16_tail(d, target + i, left), load_bf16_tail(d, source + i, left)), d, target + i, left);
+  }
+}
+
+// An element at a time. f16 is added in f32 and rounded once.
 template <class T>
 void add_elements(T* target, const T* source, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) {
-    if constexpr (kIsHalf<T>) {
+    if constexpr (std::is_same_v<T, Float16>) {
       target[i] = T(static_cast<float>(target[i]) + static_cast<float>(source[i]));
     } else {
       target[i] = target[i] || source[i];
@@ -43,7 +57,9 @@ void add_elements(T* target, const T* source, std::int64_t count) {
 
 template <class T>
 void add(T* target, const T* source, std::int64_t count) {
-  if constexpr (kIsHalf<T> || std::is_same_v<T, bool>) {
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    add_bf16(target, source, count);
+  } else if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, bool>) {
     add_elements(target, source, count);
   } else if constexpr (std::is_integral_v<T>) {
     using U = std::make_unsigned_t<T>;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "trireme/core/array/array.h"
+#include "trireme/core/array/bf16_rows.h"
 #include "trireme/core/array/convert.h"
 #include "trireme/core/base/parallel.h"
 
@@ -60,6 +61,10 @@ void copy_row(To* to, std::int64_t to_step, const From* from, std::int64_t from_
   if (to_step == 1 && from_step == 1) {
     if constexpr (std::is_same_v<To, From>) {
       std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(To));
+    } else if constexpr (std::is_same_v<To, BFloat16> && std::is_same_v<From, float>) {
+      round_row(from, to, count);
+    } else if constexpr (std::is_same_v<To, float> && std::is_same_v<From, BFloat16>) {
+      widen_row(from, to, count);
     } else {
       for (std::int64_t i = 0; i < count; ++i) {
         to[i] = convert<To>(from[i]);

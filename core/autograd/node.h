@@ -87,12 +87,16 @@ class NodeRef {
   Node* node_ = nullptr;
 };
 
+// The dtype of the gradient of a value: its own, but f32 for bf16, which only ever is a rounded copy to compute with.
+constexpr DType gradient_dtype(DType value) { return value == DType::bf16 ? DType::f32 : value; }
+
 // The end of the tape: where a parameter's gradient arrives.
 //
 // A strategy may give the leaf a `buffer` (a view of a communication bucket): the gradient is then written there
 // directly. Several backward passes without take() accumulate in the same place.
 class LeafNode final : public Node {
  public:
+  // `dtype` is the gradient's; the value's may be another (Tensor::set_compute_value).
   LeafNode(const Shape& shape, DType dtype) : Node("leaf"), shape_(shape), dtype_(dtype) {}
 
   void backward(const Array& gradient, Gradients& gradients) override;
@@ -103,7 +107,8 @@ class LeafNode final : public Node {
   const Array& gradient() const { return gradient_; }
   void set_gradient(Array gradient);
   void clear() { gradient_ = Array(); }
-  // Where the next gradient is to be written: same shape and dtype, contiguous. An undefined Array: anywhere.
+  // Where the next gradient is to be written: of the gradient's shape and dtype, contiguous. An undefined Array:
+  // anywhere.
   void set_buffer(Array buffer);
   const Array& buffer() const { return buffer_; }
   // Runs after the leaf's last contribution in a backward pass, unless there was none. One hook; empty removes it.

@@ -39,7 +39,7 @@ Tensor::Tensor(Array value) : record_(new Record(std::move(value))) {}
 Tensor Tensor::leaf(Array value) {
   Tensor tensor(std::move(value));
   tensor.record_->leaf = true;
-  tensor.record_->node = NodeRef(new LeafNode(tensor.shape(), tensor.dtype()));
+  tensor.record_->node = NodeRef(new LeafNode(tensor.shape(), gradient_dtype(tensor.dtype())));
   return tensor;
 }
 
@@ -55,6 +55,16 @@ void Tensor::set_value(Array value) {
   require(record.leaf, "set_value: only a leaf's value can be replaced; this tensor is the result of an op");
   require(value.shape() == record.value.shape() && value.dtype() == record.value.dtype(),
           "set_value: {} given for a parameter of {}", value, record.value);
+  record.value = std::move(value);
+}
+
+void Tensor::set_compute_value(Array value) {
+  Record& record = checked();
+  require(record.leaf, "set_compute_value: only a leaf's value can be replaced; this tensor is the result of an op");
+  const auto computes = [](DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; };
+  require(value.shape() == record.value.shape() && computes(value.dtype()) && computes(record.value.dtype()),
+          "set_compute_value: {} given for a parameter of {}; the same shape, f32 or bf16 expected", value,
+          record.value);
   record.value = std::move(value);
 }
 
@@ -136,7 +146,7 @@ void Tensor::backward() const {
   enter_phase(Phase::backward);
   StepOwner* owner = step_context().owner;
   const double root = owner == nullptr ? 1.0 : owner->begin_backward(array(), weight(), weight_depends_on_data());
-  backward(Array::full(shape(), root, dtype()));
+  backward(Array::full(shape(), root, gradient_dtype(dtype())));
 }
 
 }  // namespace trireme

@@ -1,7 +1,7 @@
 // Elementwise arithmetic with NumPy's broadcasting, its gradients, and operators on tensors.
 //
-// Inputs are f32 or f64, of one dtype, with any strides; results are dense. A broadcast input's gradient is summed back
-// to its shape. Errors name the op and both shapes or dtypes.
+// Inputs are f32 or f64, of one dtype, with any strides; a bf16 one counts as f32. Results are dense. A broadcast
+// input's gradient is summed back to its shape. Errors name the op and both shapes or dtypes.
 #pragma once
 
 #include "trireme/core/autograd/tensor.h"

@@ -6,6 +6,7 @@
 #include "trireme/core/base/parallel.h"
 #include "trireme/core/ops/batch_norm_kernels.h"
 #include "trireme/core/ops/reduction_kernels.h"
+#include "trireme/core/ops/widen.h"
 
 namespace trireme::ops {
 namespace {
@@ -46,7 +47,7 @@ struct Layout {
 };
 
 void check(const Array& x, const Array& vector, const char* what) {
-  require(vector.shape() == Shape{x.size(1)} && vector.dtype() == x.dtype(),
+  require(vector.shape() == Shape{x.size(1)} && takes_parameter(x.dtype(), vector.dtype()),
           "batch_norm: {} {} given for input {}, [{}] of the same dtype expected", what, vector, x, x.size(1));
 }
 
@@ -169,8 +170,8 @@ Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   check(x.array(), bias.array(), "bias");
   const Layout layout(x.shape());
   const Array rows = layout.rows_of(x.array());
-  const Array gain = weight.array().contiguous();
-  const Array offset = bias.array().contiguous();
+  const Array gain = widened(weight.array()).contiguous();
+  const Array offset = widened(bias.array()).contiguous();
   const Array mean = Array::empty({layout.channels}, x.dtype());
   const Array scale = Array::empty({layout.channels}, x.dtype());
   const Array result = Array::empty(rows.shape(), x.dtype());

@@ -25,9 +25,9 @@ struct BatchStatistics {
 };
 
 // y = (x - mean) / sqrt(variance + eps) * weight + bias for each channel. x is [N, C, ...], weight and bias are [C];
-// f32 or f64. In training, mean and (biased) variance are those of x over all dims but C, and gradients flow through
-// them; there must be more than one element a channel. In evaluation they are running_mean and running_variance [C],
-// constants.
+// f32 or f64, or bf16 beside an f32 x. In training, mean and (biased) variance are those of x over all dims but C, and
+// gradients flow through them; there must be more than one element a channel. In evaluation they are running_mean and
+// running_variance [C], constants.
 //
 // Running statistics are never written here: the caller gets this batch's in `statistics` (training only; may be null),
 // because they move once a step, from the mean over all lanes (docs/numerics.md).

@@ -5,9 +5,10 @@
 
 #include "trireme/core/array/accumulate.h"
 #include "trireme/core/base/parallel.h"
-#include "trireme/core/ops/gemm.h"
 #include "trireme/core/ops/im2col.h"
+#include "trireme/core/ops/product.h"
 #include "trireme/core/ops/reduction.h"
+#include "trireme/core/ops/widen.h"
 #include "trireme/core/ops/workspace.h"
 
 namespace trireme::ops {
@@ -33,7 +34,7 @@ struct Convolution {
 };
 
 Convolution check(const Array& x, const Array& weight, const Array& bias, const Conv2dOptions& o) {
-  require(x.dims() == 4 && weight.dims() == 4 && x.dtype() == weight.dtype(),
+  require(x.dims() == 4 && weight.dims() == 4 && takes_parameter(x.dtype(), weight.dtype()),
           "conv2d: input {} and weight {} given, [N, C, H, W] and [O, C / groups, KH, KW] of one dtype expected", x,
           weight);
   require(o.stride >= 1 && o.padding >= 0 && o.dilation >= 1 && o.groups >= 1,
@@ -64,12 +65,12 @@ const T* patches(const PatchGeometry& patch, const T* image) {
 }
 
 // y[O, P] = weight[O, K] columns[K, P] (+ bias)
-template <class T>
-void forward(const Convolution& c, const T* x, const T* weight, const T* bias, T* y) {
+template <class T, class R = ProductResult<T>>
+void forward(const Convolution& c, const R* x, const T* weight, const R* bias, R* y) {
   const std::int64_t positions = c.patch.positions();
   parallel_for(c.images * c.groups, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      T* out = y + c.result_offset(i);
+      R* out = y + c.result_offset(i);
       if (bias != nullptr) {
         for (std::int64_t o = 0; o < c.outputs; ++o) {
           std::fill_n(out + o * positions, positions, bias[i % c.groups * c.outputs + o]);
@@ -112,8 +113,8 @@ void flip(const Convolution& c, const T* weight, T* flipped) {
 }
 
 // dx[C, pixels] = flipped[C, O taps] patches of dy[O taps, pixels]
-template <class T>
-void backward_reversed(const Convolution& c, const PatchGeometry& patch, const T* dy, const Array& weight, T* dx) {
+template <class T, class R = ProductResult<T>>
+void backward_reversed(const Convolution& c, const PatchGeometry& patch, const R* dy, const Array& weight, R* dx) {
   const Array flipped = Array::empty(weight.shape(), weight.dtype());
   for (std::int64_t group = 0; group < c.groups; ++group) {
     flip(c, weight.data<T>() + c.weight_offset(group), flipped.data<T>() + c.weight_offset(group));
@@ -134,17 +135,17 @@ void backward_reversed(const Convolution& c, const PatchGeometry& patch, const T
 }
 
 // columns[K, P] = weight^T[K, O] dy[O, P], then back into the image.
-template <class T>
-void backward_input(const Convolution& c, const T* dy, const Array& weight, T* dx) {
+template <class T, class R = ProductResult<T>>
+void backward_input(const Convolution& c, const R* dy, const Array& weight, R* dx) {
   if (const auto patch = reversed(c.patch, c.outputs)) {
-    return backward_reversed(c, *patch, dy, weight, dx);
+    return backward_reversed<T>(c, *patch, dy, weight, dx);
   }
   const std::int64_t positions = c.patch.positions();
   parallel_for(c.images * c.groups, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       thread_local Workspace workspace;
-      T* image = dx + c.image_offset(i);
-      T* columns = c.patch.identity() ? image : workspace.get<T>(static_cast<std::size_t>(c.patch.taps() * positions));
+      R* image = dx + c.image_offset(i);
+      R* columns = c.patch.identity() ? image : workspace.get<R>(static_cast<std::size_t>(c.patch.taps() * positions));
       gemm(GemmArgs<T>{.transpose_a = true,
                        .m = c.patch.taps(),
                        .n = positions,
@@ -163,8 +164,8 @@ void backward_input(const Convolution& c, const T* dy, const Array& weight, T* d
 }
 
 // dw[O, K] += dy[O, P] columns^T[P, K] over the images of a tile; the tiles' sums are added in order.
-template <class T>
-void backward_weight(const Convolution& c, const T* x, const T* dy, const Array& dw, bool accumulate) {
+template <class T, class R = ProductResult<T>>
+void backward_weight(const Convolution& c, const R* x, const R* dy, const Array& dw, bool accumulate) {
   const std::int64_t positions = c.patch.positions();
   const std::int64_t tiles = std::min(c.images, kWeightTiles);
   const std::int64_t elements = c.groups * c.weight_elements();
@@ -184,7 +185,7 @@ void backward_weight(const Convolution& c, const T* x, const T* dy, const Array&
                          .lda = positions,
                          .b = patches(c.patch, x + c.image_offset(i)),
                          .ldb = positions,
-                         .c = partial.data<T>() + tile * elements + c.weight_offset(i),
+                         .c = partial.data<R>() + tile * elements + c.weight_offset(i),
                          .ldc = c.patch.taps(),
                          .accumulate = image != c.images * tile / tiles});
       }
@@ -203,26 +204,28 @@ void backward_weight(const Convolution& c, const T* x, const T* dy, const Array&
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
   const Array image = x.array().contiguous();
   const Array kernel = weight.array().contiguous();
-  const Array offset = bias.defined() ? bias.array().contiguous() : Array();
+  const Array offset = bias.defined() ? widened(bias.array()).contiguous() : Array();
   const Convolution c = check(image, kernel, offset, options);
   Array result = Array::empty(c.result_shape(), image.dtype());
-  dispatch_real(image.dtype(), "conv2d", [&](auto tag) {
+  dispatch_product(kernel.dtype(), "conv2d", [&](auto tag) {
     using T = decltype(tag);
-    forward<T>(c, image.data<T>(), kernel.data<T>(), offset.defined() ? offset.data<T>() : nullptr, result.data<T>());
+    using R = ProductResult<T>;
+    forward<T>(c, image.data<R>(), kernel.data<T>(), offset.defined() ? offset.data<R>() : nullptr, result.data<R>());
   });
   return record("conv2d", std::move(result), {&x, &weight, &bias},
                 [c, image, kernel](const Array& gradient, Gradients& gradients) {
-                  dispatch_real(gradient.dtype(), "conv2d", [&](auto tag) {
+                  dispatch_product(kernel.dtype(), "conv2d", [&](auto tag) {
                     using T = decltype(tag);
-                    const T* dy = gradient.data<T>();
+                    using R = ProductResult<T>;
+                    const R* dy = gradient.data<R>();
                     if (gradients.wants(0)) {
                       Array dx = Array::empty(image.shape(), image.dtype());
-                      backward_input(c, dy, kernel, dx.data<T>());
+                      backward_input<T>(c, dy, kernel, dx.data<R>());
                       gradients.add(0, std::move(dx));
                     }
-                    gradients.write(1, kernel.shape(), kernel.dtype(), [&](const Array& dw, bool accumulate) {
+                    gradients.write(1, kernel.shape(), gradient.dtype(), [&](const Array& dw, bool accumulate) {
                       if (c.images > 0) {
-                        backward_weight(c, image.data<T>(), dy, dw, accumulate);
+                        backward_weight<T>(c, image.data<R>(), dy, dw, accumulate);
                       } else if (!accumulate) {
                         dw.fill(0);
                       }

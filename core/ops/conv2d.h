@@ -14,7 +14,8 @@ struct Conv2dOptions {
   std::int64_t groups = 1;  // input and output channels are cut into this many independent convolutions
 };
 
-// x [N, C, H, W], weight [O, C / groups, KH, KW], bias [O] or undefined; f32 or f64.
+// x [N, C, H, W], weight [O, C / groups, KH, KW], bias [O] or undefined; f32 or f64, or f32 with
+// a bf16 weight (bf16 products: gemm.h) and an f32 or bf16 bias.
 // Result [N, O, (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, likewise W].
 //
 // Patches are laid out as a matrix for each image and multiplied by gemm(). Images are spread over parallel_for; the

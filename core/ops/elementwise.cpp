@@ -6,6 +6,7 @@
 #include "trireme/core/ops/broadcast.h"
 #include "trireme/core/ops/elementwise_kernels.h"
 #include "trireme/core/ops/reduction.h"
+#include "trireme/core/ops/widen.h"
 
 namespace trireme::ops {
 namespace {
@@ -108,7 +109,8 @@ void unary_into(UnaryOp op, const Array& x, const Array& out, Parameters paramet
   });
 }
 
-Array unary(UnaryOp op, const Array& x, Parameters parameters) {
+Array unary(UnaryOp op, const Array& given, Parameters parameters) {
+  const Array x = widened(given);
   require_real(x.dtype(), "elementwise function");
   Array out = Array::empty(x.shape(), x.dtype());
   unary_into(op, x, out, parameters);
@@ -118,7 +120,7 @@ Array unary(UnaryOp op, const Array& x, Parameters parameters) {
 Array unary_gradient(UnaryOp op, const Array& gradient, const Array& saved, Parameters parameters) {
   const bool in_place = gradient.is_unique() && gradient.is_contiguous();  // asked before copies are made below
   const Array g = gradient.contiguous();
-  const Array s = saved.contiguous();
+  const Array s = widened(saved).contiguous();
   Array out = in_place ? g : Array::empty(g.shape(), g.dtype());
   parallel_for(out.count(), kTile, [&](std::int64_t begin, std::int64_t end) {
     unary_gradient_row(op, out.dtype(), at(g, begin, 1).data, at(s, begin, 1).data, place(out, begin), end - begin,
@@ -128,6 +130,9 @@ Array unary_gradient(UnaryOp op, const Array& gradient, const Array& saved, Para
 }
 
 Array binary(BinaryOp op, const Array& a, const Array& b, const char* name) {
+  if (a.dtype() == DType::bf16 || b.dtype() == DType::bf16) [[unlikely]] {
+    return binary(op, widened(a), widened(b), name);
+  }
   require_real(a.dtype(), name);
   if (a.dtype() != b.dtype()) [[unlikely]] {
     different_dtypes(a, b, name);
@@ -150,6 +155,9 @@ Array binary(BinaryOp op, const Array& a, const Array& b, const char* name) {
 }
 
 Array ternary(TernaryOp op, const Array& a, const Array& b, const Array& c, const char* name) {
+  if (a.dtype() == DType::bf16 || b.dtype() == DType::bf16 || c.dtype() == DType::bf16) [[unlikely]] {
+    return ternary(op, widened(a), widened(b), widened(c), name);
+  }
   require_real(a.dtype(), name);
   if (a.dtype() != b.dtype() || a.dtype() != c.dtype()) [[unlikely]] {
     different_dtypes(a, a.dtype() != b.dtype() ? b : c, name);
@@ -169,14 +177,16 @@ Array ternary(TernaryOp op, const Array& a, const Array& b, const Array& c, cons
   return out;
 }
 
-Array binary(BinaryOp op, const Array& a, double value) {
+Array binary(BinaryOp op, const Array& given, double value) {
+  const Array a = widened(given);
   require_real(a.dtype(), "elementwise function");
   Array out = Array::empty(a.shape(), a.dtype());
   binary_scalar(op, a.contiguous(), value, out, false);
   return out;
 }
 
-Array binary(BinaryOp op, double value, const Array& a) {
+Array binary(BinaryOp op, double value, const Array& given) {
+  const Array a = widened(given);
   require_real(a.dtype(), "elementwise function");
   Array out = Array::empty(a.shape(), a.dtype());
   binary_scalar(op, a.contiguous(), value, out, true);

@@ -1,7 +1,7 @@
 // Elementwise functions of one, two and three arrays with broadcasting: what the differentiable ops are made of.
 //
-// No gradients here. Inputs are f32 or f64 with any strides; results are dense. An element's bits depend on its
-// operands alone. Large arrays are cut into tiles for parallel_for.
+// No gradients here. Inputs are f32 or f64 with any strides, bf16 ones are widened to f32; results are dense. An
+// element's bits depend on its operands alone. Large arrays are cut into tiles for parallel_for.
 #pragma once
 
 #include <cstdint>

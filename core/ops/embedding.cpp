@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "trireme/core/array/bf16_rows.h"
 #include "trireme/core/base/parallel.h"
 
 namespace trireme::ops {
@@ -33,6 +34,16 @@ void gather(const Array& table, const Index* indices, std::int64_t count, const 
   });
 }
 
+template <class Index>
+void gather_widened(const Array& table, const Index* indices, std::int64_t count, const Array& out) {
+  const std::int64_t columns = table.size(1);
+  parallel_for(count, kRowTile, [=, from = table.data<BFloat16>(), to = out.data<float>()](auto begin, auto end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      widen_row(from + static_cast<std::int64_t>(indices[i]) * columns, to + i * columns, columns);
+    }
+  });
+}
+
 // Threads split the columns, so each element is summed by one of them in the order of the indices.
 template <class T, class Index>
 void scatter_add(const T* dy, const Index* indices, std::int64_t count, std::int64_t columns, T* table) {
@@ -56,15 +67,17 @@ Tensor embedding(const Tensor& table, const Array& indices) {
   const Array rows = table.array().contiguous();
   Shape shape = indices.shape();
   shape.push_back(table.size(1));
-  Array out = Array::empty(shape, table.dtype());
+  const DType dtype = gradient_dtype(table.dtype());
+  Array out = Array::empty(shape, dtype);
   if (dense.count() > 0) {
     dispatch_indices(dense, "embedding", "indices", [&](const auto* index) {
       check_range(index, dense.count(), rows.size(0));
-      gather(rows, index, dense.count(), out);
+      rows.dtype() == DType::bf16 ? gather_widened(rows, index, dense.count(), out)
+                                  : gather(rows, index, dense.count(), out);
     });
   }
   return record("embedding", std::move(out), {&table},
-                [dense, shape = table.shape(), dtype = table.dtype()](const Array& gradient, Gradients& gradients) {
+                [dense, shape = table.shape(), dtype](const Array& gradient, Gradients& gradients) {
                   const Array dy = gradient.contiguous();
                   gradients.write(0, shape, dtype, [&](const Array& target, bool accumulate) {
                     if (!accumulate) {

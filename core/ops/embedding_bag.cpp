@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "trireme/core/array/convert.h"
 #include "trireme/core/base/parallel.h"
 
 namespace trireme::ops {
@@ -47,8 +48,8 @@ Bags check(const Array& table, const Array& indices, const Array& offsets, BagMo
   return bags;
 }
 
-template <class T>
-void forward(const Bags& bags, const T* table, std::int64_t width, T* out) {
+template <class T, class Element>
+void forward(const Bags& bags, const Element* table, std::int64_t width, T* out) {
   const std::int64_t* index = bags.indices.data<std::int64_t>();
   parallel_for(bags.count(), std::max<std::int64_t>(1, kTile / std::max<std::int64_t>(1, width)),
                [&](std::int64_t begin, std::int64_t end) {
@@ -56,9 +57,9 @@ void forward(const Bags& bags, const T* table, std::int64_t width, T* out) {
                    T* row = out + bag * width;
                    std::fill_n(row, width, T{0});
                    for (std::int64_t i = bags.begin(bag); i < bags.end(bag); ++i) {
-                     const T* from = table + index[i] * width;
+                     const Element* from = table + index[i] * width;
                      for (std::int64_t d = 0; d < width; ++d) {
-                       row[d] += from[d];
+                       row[d] += convert<T>(from[d]);
                      }
                    }
                    const T share = bags.share<T>(bag);
@@ -93,10 +94,11 @@ Tensor embedding_bag(const Tensor& table, const Array& indices, const Array& off
   const Array rows = table.array().contiguous();
   const Bags bags = check(rows, indices, offsets, mode);
   const std::int64_t width = rows.size(1);
-  Array result = Array::empty({bags.count(), width}, rows.dtype());
-  dispatch_real(rows.dtype(), "embedding_bag", [&](auto tag) {
+  Array result = Array::empty({bags.count(), width}, gradient_dtype(rows.dtype()));
+  dispatch_real(result.dtype(), "embedding_bag", [&](auto tag) {
     using T = decltype(tag);
-    forward(bags, rows.data<T>(), width, result.data<T>());
+    rows.dtype() == DType::bf16 ? forward(bags, rows.data<BFloat16>(), width, result.data<T>())
+                                : forward(bags, rows.data<T>(), width, result.data<T>());
   });
   return record("embedding_bag", std::move(result), {&table},
                 [bags, shape = rows.shape()](const Array& gradient, Gradients& gradients) {

@@ -9,8 +9,9 @@ namespace trireme::ops {
 
 enum class BagMode : std::uint8_t { sum, mean };
 
-// table [R, D], f32 or f64. indices [n] (i64 or i32) are the lists of all bags behind each other; offsets [B] (the same
-// dtype) say where each begins: the first is 0, none decreases, none exceeds n. Result [B, D]; an empty bag is 0.
+// table [R, D], f32 or f64, or bf16, which counts as f32. indices [n] (i64 or i32) are the lists of all bags behind
+// each other; offsets [B] (the same dtype) say where each begins: the first is 0, none decreases, none exceeds n.
+// Result [B, D]; an empty bag is 0.
 //
 // Rows are added in the order of the list. The gradient is dense; a row gets its contributions in the order of
 // positions. Raises Error for an index outside of the table or offsets that do not fit.

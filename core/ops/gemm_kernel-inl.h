@@ -1,5 +1,5 @@
-// The innermost part of a matrix product: a block of C in registers. Included once for each instruction set by
-// gemm.cpp; see gemm.h for the method.
+// The innermost part of a matrix product: a block of C in registers. Included once for each instruction set; see gemm.h
+// for the method.
 #if defined(TRIREME_CORE_OPS_GEMM_KERNEL_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TRIREME_CORE_OPS_GEMM_KERNEL_INL_H_
 #undef TRIREME_CORE_OPS_GEMM_KERNEL_INL_H_
@@ -17,29 +17,50 @@ namespace trireme::HWY_NAMESPACE {
 // are.
 inline constexpr int kVectors = 3;
 inline constexpr int kRows = HWY_TARGET <= HWY_AVX3 ? 8 : 4;
+// The most words in K that one step takes: the panel of A (8 x 384 words of 4 bytes, 12 KiB) stays in L1.
+inline constexpr std::int64_t kDepth = 384;
 
-// Where the panel of A comes from and how its elements lie.
+// What a kernel reads: words. Of f32 and f64 products a word is an element, and two of them are multiplied onto a sum
+// of the same type. (Of bf16 products it is a pair of elements: gemm_pairs-inl.h.)
 template <class T>
+struct Fused {
+  using Word = T;
+  using Sum = T;
+  static constexpr bool kColumnsOnly = false;  // true: panels of A are always packed
+
+  template <class D>
+  static HWY_INLINE hn::Vec<D> multiply_add(D /*d*/, hn::Vec<D> left, hn::Vec<D> right, hn::Vec<D> sum) {
+    return hn::MulAdd(left, right, sum);
+  }
+};
+
+// Where the panel of A comes from and how its words lie.
+template <class Word>
 struct PanelA {
-  const T* first;
-  std::int64_t stride;  // element (i, k) at first[i * stride + k], or at first[k * stride + i] where columns are dense
+  const Word* first;
+  std::int64_t stride;  // word (i, k) at first[i * stride + k], or at first[k * stride + i] where columns are dense
 };
 
 // What happens to the finished block.
-template <class T>
+template <class Sum>
 struct BlockC {
-  T* first;
+  Sum* first;
   std::int64_t row_stride;
-  const T* bias;   // of the block's first column, or null
-  bool add;        // to what C holds
-  int last_lanes;  // columns in the last vector
+  const Sum* bias;  // of the block's first column, or null
+  bool add;         // to what C holds
+  int last_lanes;   // columns in the last vector
 };
 
 // C block = sum over k of A(i, k) * B(k, j) in the order of k; vectors of B at b + k * b_stride.
-template <int kBlockRows, int kBlockVectors, bool kColumns, bool kPartial, class T>
-HWY_NOINLINE void multiply_block(std::int64_t depth, PanelA<T> a, const T* b, std::int64_t b_stride, BlockC<T> c) {
-  const hn::ScalableTag<T> d;
+template <int kBlockRows, int kBlockVectors, bool kColumns, bool kPartial, class Arithmetic,
+          class Word = typename Arithmetic::Word, class Sum = typename Arithmetic::Sum>
+HWY_NOINLINE void multiply_block(std::int64_t depth, PanelA<Word> a, const Word* b, std::int64_t b_stride,
+                                 BlockC<Sum> c) {
+  static_assert(sizeof(Word) == sizeof(Sum));
+  const hn::ScalableTag<Sum> d;
+  const hn::ScalableTag<Word> dw;
   using V = hn::Vec<decltype(d)>;
+  using W = hn::Vec<decltype(dw)>;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const auto last = static_cast<std::size_t>(c.last_lanes);
   V sums[kBlockRows][kBlockVectors];
@@ -52,18 +73,18 @@ HWY_NOINLINE void multiply_block(std::int64_t depth, PanelA<T> a, const T* b, st
     }
   }
   for (std::int64_t k = 0; k < depth; ++k, b += b_stride) {
-    V row[kBlockVectors];
+    W row[kBlockVectors];
 #pragma GCC unroll 4
     for (int j = 0; j < kBlockVectors; ++j) {
       const bool partial = kPartial && j == kBlockVectors - 1;
-      row[j] = partial ? load_tail(d, b + j * lanes, last) : hn::LoadU(d, b + j * lanes);
+      row[j] = partial ? load_tail(dw, b + j * lanes, last) : hn::LoadU(dw, b + j * lanes);
     }
 #pragma GCC unroll 8
     for (int i = 0; i < kBlockRows; ++i) {
-      const V left = hn::Set(d, kColumns ? a.first[k * a.stride + i] : a.first[i * a.stride + k]);
+      const W left = hn::Set(dw, kColumns ? a.first[k * a.stride + i] : a.first[i * a.stride + k]);
 #pragma GCC unroll 4
       for (int j = 0; j < kBlockVectors; ++j) {
-        sums[i][j] = hn::MulAdd(left, row[j], sums[i][j]);
+        sums[i][j] = Arithmetic::multiply_add(d, left, row[j], sums[i][j]);
       }
     }
   }
@@ -76,7 +97,7 @@ HWY_NOINLINE void multiply_block(std::int64_t depth, PanelA<T> a, const T* b, st
     }
 #pragma GCC unroll 8
     for (int i = 0; i < kBlockRows; ++i) {
-      T* to = c.first + i * c.row_stride + j * lanes;
+      Sum* to = c.first + i * c.row_stride + j * lanes;
       V sum = sums[i][j];
       if (c.bias != nullptr) {
         sum = hn::Add(sum, bias);
@@ -93,37 +114,40 @@ HWY_NOINLINE void multiply_block(std::int64_t depth, PanelA<T> a, const T* b, st
   }
 }
 
-template <class T>
-using BlockFunction = void (*)(std::int64_t, PanelA<T>, const T*, std::int64_t, BlockC<T>);
+template <class Arithmetic>
+using BlockFunction = void (*)(std::int64_t, PanelA<typename Arithmetic::Word>, const typename Arithmetic::Word*,
+                               std::int64_t, BlockC<typename Arithmetic::Sum>);
 
-template <int kBlockRows, bool kColumns, bool kPartial, class T>
-HWY_INLINE BlockFunction<T> block_of_vectors(int vectors) {
-  return vectors == 3   ? &multiply_block<kBlockRows, 3, kColumns, kPartial, T>
-         : vectors == 2 ? &multiply_block<kBlockRows, 2, kColumns, kPartial, T>
-                        : &multiply_block<kBlockRows, 1, kColumns, kPartial, T>;
+template <int kBlockRows, bool kColumns, bool kPartial, class Arithmetic>
+HWY_INLINE BlockFunction<Arithmetic> block_of_vectors(int vectors) {
+  return vectors == 3   ? &multiply_block<kBlockRows, 3, kColumns, kPartial, Arithmetic>
+         : vectors == 2 ? &multiply_block<kBlockRows, 2, kColumns, kPartial, Arithmetic>
+                        : &multiply_block<kBlockRows, 1, kColumns, kPartial, Arithmetic>;
 }
 
-template <int kBlockRows, class T>
-HWY_INLINE BlockFunction<T> block_of_rows(int vectors, bool columns, bool partial) {
-  if (columns) {
-    return partial ? block_of_vectors<kBlockRows, true, true, T>(vectors)
-                   : block_of_vectors<kBlockRows, true, false, T>(vectors);
+template <int kBlockRows, class Arithmetic>
+HWY_INLINE BlockFunction<Arithmetic> block_of_rows(int vectors, bool columns, bool partial) {
+  if constexpr (!Arithmetic::kColumnsOnly) {
+    if (!columns) {
+      return partial ? block_of_vectors<kBlockRows, false, true, Arithmetic>(vectors)
+                     : block_of_vectors<kBlockRows, false, false, Arithmetic>(vectors);
+    }
   }
-  return partial ? block_of_vectors<kBlockRows, false, true, T>(vectors)
-                 : block_of_vectors<kBlockRows, false, false, T>(vectors);
+  return partial ? block_of_vectors<kBlockRows, true, true, Arithmetic>(vectors)
+                 : block_of_vectors<kBlockRows, true, false, Arithmetic>(vectors);
 }
 
 // The kernel for 8, 4, 2 or 1 rows.
-template <class T>
-HWY_INLINE BlockFunction<T> block_function(int rows, int vectors, bool columns, bool partial) {
+template <class Arithmetic>
+HWY_INLINE BlockFunction<Arithmetic> block_function(int rows, int vectors, bool columns, bool partial) {
   if constexpr (kRows == 8) {
     if (rows == 8) {
-      return block_of_rows<8, T>(vectors, columns, partial);
+      return block_of_rows<8, Arithmetic>(vectors, columns, partial);
     }
   }
-  return rows == 4   ? block_of_rows<4, T>(vectors, columns, partial)
-         : rows == 2 ? block_of_rows<2, T>(vectors, columns, partial)
-                     : block_of_rows<1, T>(vectors, columns, partial);
+  return rows == 4   ? block_of_rows<4, Arithmetic>(vectors, columns, partial)
+         : rows == 2 ? block_of_rows<2, Arithmetic>(vectors, columns, partial)
+                     : block_of_rows<1, Arithmetic>(vectors, columns, partial);
 }
 
 }  // namespace trireme::HWY_NAMESPACE

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "trireme/core/base/parallel.h"
+#include "trireme/core/ops/widen.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "trireme/core/ops/layer_norm.cpp"
@@ -206,16 +207,16 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, dou
   require(x.dims() >= 1 && x.size(-1) > 0, "layer_norm: {} given, at least one dim and one column expected", x.array());
   const std::int64_t columns = x.size(-1);
   const Shape wanted{columns};
-  require(
-      weight.shape() == wanted && bias.shape() == wanted && weight.dtype() == x.dtype() && bias.dtype() == x.dtype(),
-      "layer_norm: weight {} and bias {} given for x {}; {}[{}] expected for both", weight.array(), bias.array(),
-      x.array(), name_of(x.dtype()), columns);
+  require(weight.shape() == wanted && bias.shape() == wanted && takes_parameter(x.dtype(), weight.dtype()) &&
+              takes_parameter(x.dtype(), bias.dtype()),
+          "layer_norm: weight {} and bias {} given for x {}; {}[{}] expected for both", weight.array(), bias.array(),
+          x.array(), name_of(x.dtype()), columns);
   const Array input = x.array().contiguous();
-  const Array w = weight.array().contiguous();
+  const Array w = widened(weight.array()).contiguous();
   const std::int64_t rows = input.count() / columns;
   const Array statistics = Array::empty({rows, 2}, input.dtype());
   Array out = Array::empty(input.shape(), input.dtype());
-  HWY_DYNAMIC_DISPATCH(layer_norm_forward)(input, w, bias.array().contiguous(), eps, out, statistics);
+  HWY_DYNAMIC_DISPATCH(layer_norm_forward)(input, w, widened(bias.array()).contiguous(), eps, out, statistics);
   return record("layer_norm", std::move(out), {&x, &weight, &bias},
                 [input, w, statistics](const Array& gradient, Gradients& gradients) {
                   const Array dy = gradient.contiguous();

@@ -2,7 +2,7 @@
 
 #include "trireme/core/base/parallel.h"
 #include "trireme/core/ops/cross_entropy.h"
-#include "trireme/core/ops/gemm.h"
+#include "trireme/core/ops/product.h"
 #include "trireme/core/ops/softmax_loss.h"
 
 namespace trireme::ops {
@@ -14,6 +14,8 @@ constexpr std::int64_t kScaleTile = 64 << 10;
 // One chunk at a time: its logits, losses and, where wanted, its part of both gradients.
 template <class T>
 class ChunkedHead {
+  using R = ProductResult<T>;
+
  public:
   ChunkedHead(const Array& x, const Array& weight, const Array& labels, double scale)
       : x_(x), weight_(weight), labels_(labels), scale_(scale), width_(x.size(1)), classes_(weight.size(0)) {}
@@ -21,9 +23,9 @@ class ChunkedHead {
   // dx and dweight may be undefined: not wanted. Returns the sum of the losses.
   double run(const Array& dx, const Array& dweight) {
     const std::int64_t rows = x_.size(0);
-    const std::int64_t chunk = std::min(std::max<std::int64_t>(rows, 1), head_chunk_rows(rows, classes_, sizeof(T)));
-    const Array logits = Array::empty({chunk, classes_}, x_.dtype());
-    const Array numbers = Array::empty({2, chunk}, x_.dtype());
+    const std::int64_t chunk = std::min(std::max<std::int64_t>(rows, 1), head_chunk_rows(rows, classes_, sizeof(R)));
+    const Array logits = Array::empty({chunk, classes_}, dtype_of<R>);
+    const Array numbers = Array::empty({2, chunk}, dtype_of<R>);
     double sum = 0;
     for (std::int64_t row = 0; row < rows; row += chunk) {
       const std::int64_t count = std::min(chunk, rows - row);
@@ -33,7 +35,7 @@ class ChunkedHead {
       const Array labels = labels_.narrow(0, row, count);
       product(row, count, part);
       softmax_losses(part, labels, kNoIgnoredLabel, log_sums, losses);
-      for (const T loss : losses.span<T>()) {
+      for (const R loss : losses.span<R>()) {
         sum += static_cast<double>(loss);
       }
       if (dx.defined() || dweight.defined()) {
@@ -50,11 +52,11 @@ class ChunkedHead {
                      .m = count,
                      .n = classes_,
                      .k = width_,
-                     .a = x_.data<T>() + row * width_,
+                     .a = operand<T>(x_, row * width_),
                      .lda = width_,
-                     .b = weight_.data<T>(),
+                     .b = operand<T>(weight_),
                      .ldb = width_,
-                     .c = logits.data<T>(),
+                     .c = logits.data<R>(),
                      .ldc = classes_});
   }
 
@@ -64,11 +66,11 @@ class ChunkedHead {
       gemm(GemmArgs<T>{.m = count,
                        .n = width_,
                        .k = classes_,
-                       .a = dlogits.data<T>(),
+                       .a = operand<T>(dlogits),
                        .lda = classes_,
-                       .b = weight_.data<T>(),
+                       .b = operand<T>(weight_),
                        .ldb = width_,
-                       .c = dx.data<T>() + row * width_,
+                       .c = dx.data<R>() + row * width_,
                        .ldc = width_});
     }
     if (dweight.defined()) {
@@ -76,11 +78,11 @@ class ChunkedHead {
                        .m = classes_,
                        .n = width_,
                        .k = count,
-                       .a = dlogits.data<T>(),
+                       .a = operand<T>(dlogits),
                        .lda = classes_,
-                       .b = x_.data<T>() + row * width_,
+                       .b = operand<T>(x_, row * width_),
                        .ldb = width_,
-                       .c = dweight.data<T>(),
+                       .c = dweight.data<R>(),
                        .ldc = width_,
                        .accumulate = row > 0});
     }
@@ -108,7 +110,7 @@ void write_scaled(const Array& array, double factor, const Array& target, bool a
 }
 
 void check(const Tensor& x, const Tensor& weight) {
-  require(x.dims() == 2 && weight.dims() == 2 && x.size(1) == weight.size(1) && x.dtype() == weight.dtype(),
+  require(x.dims() == 2 && weight.dims() == 2 && x.size(1) == weight.size(1) && has_product(x.dtype(), weight.dtype()),
           "linear_cross_entropy: x {} and weight {} given, [N, C] and [V, C] of one dtype expected", x.array(),
           weight.array());
 }
@@ -129,18 +131,20 @@ Tensor linear_cross_entropy(const Tensor& x, const Tensor& weight, const Array& 
   check_labels("linear_cross_entropy", index, rows, weight.size(0), kNoIgnoredLabel);
   const Array input = x.array().contiguous();
   const Array w = weight.array().contiguous();
+  const DType kind = product_kind(x.dtype(), weight.dtype());
+  const DType dtype = gradient_dtype(kind);
   const bool recording = step_context().recording;
-  Array dx = recording && x.requires_grad() ? Array::empty(input.shape(), input.dtype()) : Array();
-  Array dweight = recording && weight.requires_grad() ? Array::empty(w.shape(), w.dtype()) : Array();
+  Array dx = recording && x.requires_grad() ? Array::empty(input.shape(), dtype) : Array();
+  Array dweight = recording && weight.requires_grad() ? Array::empty(w.shape(), dtype) : Array();
   if (rows == 0 && dweight.defined()) {
     dweight.fill(0);
   }
   const double factor = rows == 0 ? 0.0 : 1.0 / static_cast<double>(rows);
-  const double sum = dispatch_real(input.dtype(), "linear_cross_entropy", [&](auto tag) {
+  const double sum = dispatch_product(kind, "linear_cross_entropy", [&](auto tag) {
     return ChunkedHead<decltype(tag)>(input, w, index, factor).run(dx, dweight);
   });
   Tensor loss =
-      record("linear_cross_entropy", Array::full({}, sum * factor, input.dtype()), {&x, &weight},
+      record("linear_cross_entropy", Array::full({}, sum * factor, dtype), {&x, &weight},
              [dx = std::move(dx), dweight = std::move(dweight)](const Array& gradient, Gradients& gradients) mutable {
                const double factor = gradient.item();
                if (dx.defined()) {

@@ -1,7 +1,7 @@
 #include "trireme/core/ops/matmul.h"
 
 #include "trireme/core/base/parallel.h"
-#include "trireme/core/ops/gemm.h"
+#include "trireme/core/ops/product.h"
 
 namespace trireme::ops {
 namespace {
@@ -12,16 +12,19 @@ struct Operand {
   bool transposed = false;
   std::int64_t leading = 0;
 
-  // The matrix of batch element `index`, an index into `batch` (the broadcast batch shape).
-  template <class T>
-  const T* at(std::int64_t index, const Shape& batch) const {
+  // Where the matrix of batch element `index` begins, an index into `batch` (the broadcast batch shape).
+  std::int64_t offset(std::int64_t index, const Shape& batch) const {
     const Shape& strides = array.strides();
-    std::int64_t offset = 0;
+    std::int64_t elements = 0;
     for (int dim = batch.dims() - 1; dim >= 0; --dim) {
-      offset += index % batch[dim] * strides[dim];
+      elements += index % batch[dim] * strides[dim];
       index /= batch[dim];
     }
-    return array.data<T>() + offset;
+    return elements;
+  }
+  template <class T>
+  auto at(std::int64_t index, const Shape& batch) const {
+    return operand<T>(array, offset(index, batch));
   }
   Operand flipped() const { return {array, !transposed, leading}; }
 };
@@ -53,9 +56,9 @@ Operand make_operand(const Array& x, const Shape& batch) {
 
 // c[i] = a[i] b[i] for every i of the batch; c is contiguous [batch, m, n] or, if `sum`, one [m, n] to which all are
 // added.
-void multiply(const Operand& a, const Operand& b, const Shape& batch, const Array& c, std::int64_t k, bool sum,
-              bool accumulate) {
-  dispatch_real(c.dtype(), "matmul", [&](auto tag) {
+void multiply(DType kind, const Operand& a, const Operand& b, const Shape& batch, const Array& c, std::int64_t k,
+              bool sum, bool accumulate) {
+  dispatch_product(kind, "matmul", [&](auto tag) {
     using T = decltype(tag);
     const std::int64_t m = c.size(-2);
     const std::int64_t n = c.size(-1);
@@ -69,7 +72,7 @@ void multiply(const Operand& a, const Operand& b, const Shape& batch, const Arra
                        .lda = a.leading,
                        .b = b.at<T>(i, batch),
                        .ldb = b.leading,
-                       .c = c.data<T>() + (sum ? 0 : i * m * n),
+                       .c = c.data<ProductResult<T>>() + (sum ? 0 : i * m * n),
                        .ldc = n,
                        .accumulate = accumulate || (sum && i > 0)});
     };
@@ -85,17 +88,16 @@ void multiply(const Operand& a, const Operand& b, const Shape& batch, const Arra
 }
 
 // Adds a[i] b[i] of every i of the batch to the gradient of an input of shape `shape`, which may have been broadcast.
-void add_gradient(Gradients& gradients, int input, const Shape& shape, const Operand& a, const Operand& b,
+void add_gradient(Gradients& gradients, int input, DType kind, const Shape& shape, const Operand& a, const Operand& b,
                   const Shape& batch, std::int64_t k) {
   const Shape own = batch_shape(shape);
   const bool whole = own == batch;
   if (whole || own.count() == 1) {
-    const DType dtype = a.array.dtype();
-    gradients.write(input, shape, dtype, [&](const Array& target, bool accumulate) {
+    gradients.write(input, shape, gradient_dtype(kind), [&](const Array& target, bool accumulate) {
       if (batch.count() == 0 && !accumulate) {
         target.fill(0);
       }
-      multiply(a, b, batch, target, k, !whole, accumulate);
+      multiply(kind, a, b, batch, target, k, !whole, accumulate);
     });
     return;
   }
@@ -103,9 +105,9 @@ void add_gradient(Gradients& gradients, int input, const Shape& shape, const Ope
     return;
   }
   // Broadcast over a part of the batch: one product for each batch element, summed in order onto the element it reads.
-  Array target = Array::zeros(shape, a.array.dtype());
+  Array target = Array::zeros(shape, gradient_dtype(kind));
   const Array spread = target.broadcast_to(with_matrix(batch, shape.at(-2), shape.at(-1)));
-  dispatch_real(target.dtype(), "matmul", [&](auto tag) {
+  dispatch_product(kind, "matmul", [&](auto tag) {
     using T = decltype(tag);
     const Operand place{spread, false, shape.at(-1)};
     for (std::int64_t i = 0; i < batch.count(); ++i) {
@@ -118,7 +120,7 @@ void add_gradient(Gradients& gradients, int input, const Shape& shape, const Ope
                        .lda = a.leading,
                        .b = b.at<T>(i, batch),
                        .ldb = b.leading,
-                       .c = const_cast<T*>(place.at<T>(i, batch)),
+                       .c = spread.data<ProductResult<T>>() + place.offset(i, batch),
                        .ldc = shape.at(-1),
                        .accumulate = true});
     }
@@ -133,18 +135,19 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   const std::int64_t m = a.size(-2);
   const std::int64_t k = a.size(-1);
   const std::int64_t n = b.size(-1);
-  require(b.size(-2) == k && a.dtype() == b.dtype(),
+  require(b.size(-2) == k && has_product(a.dtype(), b.dtype()),
           "matmul: {} and {} given; [.., M, K] and [.., K, N] of one dtype expected", a.array(), b.array());
+  const DType kind = product_kind(a.dtype(), b.dtype());
   const Shape batch = broadcast_shapes(batch_shape(a.shape()), batch_shape(b.shape()), "matmul");
   const Operand left = make_operand(a.array(), batch);
   const Operand right = make_operand(b.array(), batch);
-  Array out = Array::empty(with_matrix(batch, m, n), a.dtype());
-  multiply(left, right, batch, out, k, false, false);
+  Array out = Array::empty(with_matrix(batch, m, n), gradient_dtype(kind));
+  multiply(kind, left, right, batch, out, k, false, false);
   return record("matmul", std::move(out), {&a, &b},
                 [=, a_shape = a.shape(), b_shape = b.shape()](const Array& gradient, Gradients& gradients) {
                   const Operand dy = make_operand(gradient.contiguous(), batch);
-                  add_gradient(gradients, 0, a_shape, dy, right.flipped(), batch, n);
-                  add_gradient(gradients, 1, b_shape, left.flipped(), dy, batch, m);
+                  add_gradient(gradients, 0, kind, a_shape, dy, right.flipped(), batch, n);
+                  add_gradient(gradients, 1, kind, b_shape, left.flipped(), dy, batch, m);
                 });
 }
 

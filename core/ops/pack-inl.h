@@ -12,7 +12,7 @@ HWY_BEFORE_NAMESPACE();
 namespace trireme::HWY_NAMESPACE {
 
 #if HWY_TARGET != HWY_SCALAR
-// Four rows of four lanes become four columns, in each 128-bit block of f32 vectors.
+// Four rows of four lanes become four columns, in each 128-bit block of vectors of 32-bit lanes.
 template <class D, class V>
 HWY_INLINE void transpose_blocks(D d, V (&v)[4]) {
   const auto low01 = hn::InterleaveLower(d, v[0], v[1]);
@@ -33,7 +33,7 @@ HWY_INLINE void transpose_blocks(D d, V (&v)[4]) {
 
 // Four elements from each of Lanes(d) / 4 places, `stride` apart, one place a 128-bit block.
 template <class D>
-HWY_INLINE hn::Vec<D> load_quads(D d, const float* p, std::int64_t stride) {
+HWY_INLINE hn::Vec<D> load_quads(D d, const hn::TFromD<D>* p, std::int64_t stride) {
   if constexpr (hn::MaxLanes(d) == 4) {
     return hn::LoadU(d, p);
   } else {

@@ -4,6 +4,7 @@
 
 #include "trireme/core/base/parallel.h"
 #include "trireme/core/ops/reduction_kernels.h"
+#include "trireme/core/ops/widen.h"
 
 namespace trireme::ops {
 namespace {
@@ -105,7 +106,8 @@ bool reduce_last_run(Reduction reduction, Array& x, DimSet dims) {
 
 }  // namespace
 
-Array reduce(Reduction reduction, const Array& x, DimSet dims) {
+Array reduce(Reduction reduction, const Array& given, DimSet dims) {
+  const Array x = widened(given);
   if (x.dtype() != DType::f32 && x.dtype() != DType::f64) [[unlikely]] {
     fail("reduce: {} given, f32 or f64 expected; convert with Array::to(DType::f32)", x);
   }

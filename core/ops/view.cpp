@@ -4,6 +4,7 @@
 #include <array>
 
 #include "trireme/core/ops/elementwise.h"
+#include "trireme/core/ops/widen.h"
 
 namespace trireme::ops {
 namespace {
@@ -32,16 +33,19 @@ Tensor part_of(const char* name, const Tensor& x, const Part& part) {
 
 Array joined(std::span<const Tensor> tensors, int dim) {
   Shape shape = tensors[0].shape();
+  DType dtype = tensors[0].dtype();
   for (const Tensor& tensor : tensors.subspan(1)) {
-    require(tensor.dims() == shape.dims() && tensor.dtype() == tensors[0].dtype(),
-            "concat: {} and {} given, equal dims and dtypes expected", tensors[0].array(), tensor.array());
+    const bool mixed = takes_parameter(dtype, tensor.dtype()) || takes_parameter(tensor.dtype(), dtype);
+    require(tensor.dims() == shape.dims() && mixed, "concat: {} and {} given, equal dims and dtypes expected",
+            tensors[0].array(), tensor.array());
     for (int i = 0; i < shape.dims(); ++i) {
       require(i == dim || tensor.shape()[i] == shape[i], "concat along dim {}: {} and {} differ in dim {}", dim,
               tensors[0].array(), tensor.array(), i);
     }
     shape[dim] += tensor.shape()[dim];
+    dtype = dtype == DType::bf16 ? tensor.dtype() : dtype;
   }
-  Array out = Array::empty(shape, tensors[0].dtype());
+  Array out = Array::empty(shape, dtype);
   std::int64_t at = 0;
   for (const Tensor& tensor : tensors) {
     out.narrow(dim, at, tensor.shape()[dim]).copy_from(tensor.array());

@@ -21,7 +21,7 @@ Tensor select(const Tensor& x, int dim, std::int64_t index);  // narrow by one, 
 Tensor broadcast_to(const Tensor& x, const Shape& shape);
 Tensor contiguous(const Tensor& x);
 
-// Joins tensors that are equal in all dims but `dim`. Raises Error for none.
+// Joins tensors that are equal in all dims but `dim`; f32 and bf16 together become f32. Raises Error for none.
 Tensor concat(std::span<const Tensor> tensors, int dim);
 // Joins tensors of equal shape along a new dim.
 Tensor stack(std::span<const Tensor> tensors, int dim);

@@ -3,13 +3,31 @@
 #include <algorithm>
 
 #include "trireme/core/array/allocator.h"
+#include "trireme/core/array/bf16_rows.h"
+#include "trireme/core/base/parallel.h"
 
 namespace trireme::strategies {
+namespace {
+
+constexpr std::int64_t kRoundTile = 64 << 10;  // elements
+
+}  // namespace
+
 Mirrored::Mirrored(comm::World world, const MirroredOptions& options)
-    : LaneStrategy(std::move(world), options.seed), options_(options) {}
+    : LaneStrategy(std::move(world), options.seed), options_(options) {
+  require_usage(options.param_dtype == DType::f32 || options.param_dtype == DType::bf16,
+                "mirrored: parameters in {} given, f32 or bf16 expected", name_of(options.param_dtype));
+}
+
+Mirrored::~Mirrored() {
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    parameters()[i].tensor.set_compute_value(values_[i]);
+  }
+}
 
 sharding::TrainingShape Mirrored::training_shape() const {
-  return {.fast_order = options_.reduce_order == comm::ReduceOrder::fast};
+  return {.parameter_bytes = static_cast<std::int64_t>(size_of(options_.param_dtype)),
+          .fast_order = options_.reduce_order == comm::ReduceOrder::fast};
 }
 
 // All parameters side by side in one block; rank 0's values everywhere, as DistributedDataParallel does, because a
@@ -27,11 +45,42 @@ void Mirrored::place_parameters() {
     const Array& value = parameter.tensor.array();
     Array place = block.narrow(0, offset, value.count()).reshape(value.shape());
     place.copy_from(value);
+    values_.push_back(place);
     parameter.tensor.set_value(std::move(place));
-    offset += padded_to_lines(value.count());
+    offset += padded_to_lines(values_.back().count());
   }
   communicator().broadcast(block, 0, {.name = "initial parameters"}).wait();
   release_cached_memory();  // of the values as they were before: their sizes do not come again
+  if (options_.param_dtype == DType::bf16) {
+    make_copies();
+  }
+}
+
+void Mirrored::make_copies() {
+  std::int64_t elements = 0;
+  for (const nn::NamedParameter& parameter : parameters()) {
+    elements += parameter.sparse ? 0 : padded_to_lines(parameter.tensor.count());
+  }
+  const Array block = Array::empty({elements}, DType::bf16);
+  std::int64_t offset = 0;
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    nn::NamedParameter& parameter = parameters()[i];
+    if (!parameter.sparse) {
+      copies_.push_back({values_[i], block.narrow(0, offset, values_[i].count()).reshape(values_[i].shape())});
+      parameter.tensor.set_compute_value(copies_.back().rounded);
+      offset += padded_to_lines(values_[i].count());
+    }
+  }
+  round_copies();
+}
+
+void Mirrored::round_copies() {
+  for (const Copy& copy : copies_) {
+    parallel_for(copy.value.count(), kRoundTile,
+                 [from = copy.value.data<float>(), to = copy.rounded.data<BFloat16>()](auto begin, auto end) {
+                   round_row(from + begin, to + begin, end - begin);
+                 });
+  }
 }
 
 std::unique_ptr<GradientReduction> Mirrored::make_gradients(std::vector<TrainedParameter> trained) {
@@ -44,17 +93,22 @@ std::unique_ptr<GradientReduction> Mirrored::make_gradients(std::vector<TrainedP
 
 std::vector<optim::Slot> Mirrored::make_slots() {
   std::vector<optim::Slot> slots;
-  for (const nn::NamedParameter& parameter : parameters()) {
-    const Array& value = parameter.tensor.array();
-    slots.push_back({parameter.name, value.shape(), 0, parameter.sparse, value.flatten(), {}});
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    const nn::NamedParameter& parameter = parameters()[i];
+    slots.push_back({parameter.name, values_[i].shape(), 0, parameter.sparse, values_[i].flatten(), {}});
   }
   return slots;
 }
 
+void Mirrored::after_update() {
+  round_copies();
+  gradients_->rebuild();
+}
+
 std::vector<sharding::StateTensor> Mirrored::state() {
   std::vector<sharding::StateTensor> state;
-  for (const nn::NamedParameter& parameter : parameters()) {
-    state.push_back({"model." + parameter.name, parameter.tensor.shape(), 0, parameter.tensor.array()});
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    state.push_back({"model." + parameters()[i].name, values_[i].shape(), 0, values_[i]});
   }
   append_buffers(state);
   const std::vector<std::string> names = optimizer().state_names();
@@ -70,6 +124,9 @@ std::vector<sharding::StateTensor> Mirrored::state() {
 
 std::vector<nn::NamedParameter> Mirrored::full_parameters() {
   std::vector<nn::NamedParameter> sorted = parameters();
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    sorted[i].tensor = Tensor(values_[i]);
+  }
   std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return sorted;
 }

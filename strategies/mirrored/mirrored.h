@@ -18,14 +18,20 @@ struct MirroredOptions {
   // fast: each rank adds its lanes into one sum and the backend reduces these as it likes. Bits of the gradients then
   // depend on the number of ranks and on the backend; loss, weights and norm are added exactly as ever.
   comm::ReduceOrder reduce_order = comm::ReduceOrder::canonical;
+  // bf16: forward and backward read copies of the parameters that are rounded after each update, so matrix products are
+  // bf16 products. What the optimizer updates, gradients, and all that state() and full_parameters() show stay f32.
+  // Tables with lazy row updates (sparse) have no copies: rounding them would touch every row in every step.
+  DType param_dtype = DType::f32;
 };
 
 class Mirrored final : public LaneStrategy {
  public:
   explicit Mirrored(comm::World world, const MirroredOptions& options = {});
+  // Leaves the model with its f32 values.
+  ~Mirrored() override;
 
   std::vector<sharding::StateTensor> state() override;
-  void state_written() override {}  // the views are what it computes with
+  void state_written() override { round_copies(); }
   std::vector<nn::NamedParameter> full_parameters() override;
   std::string_view name() const override { return "mirrored"; }
 
@@ -34,10 +40,20 @@ class Mirrored final : public LaneStrategy {
   void place_parameters() override;
   std::unique_ptr<GradientReduction> make_gradients(std::vector<TrainedParameter> trained) override;
   std::vector<optim::Slot> make_slots() override;
-  void after_update() override { gradients_->rebuild(); }
+  void after_update() override;
 
  private:
+  struct Copy {
+    Array value;
+    Array rounded;  // bf16, the leaf's compute value
+  };
+
+  void make_copies();
+  void round_copies();
+
   MirroredOptions options_;
+  std::vector<Array> values_;             // [parameter], f32: views of one block
+  std::vector<Copy> copies_;              // mixed precision only: of the parameters that are not sparse
   GradientBuckets* gradients_ = nullptr;  // the base's
 };
 

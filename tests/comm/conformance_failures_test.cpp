@@ -101,11 +101,19 @@ TEST_P(Failures, ARankThatLeavesEarly) {
   });
 }
 
+std::string host_of(Communicator& comm, int rank) {
+  std::string name = host_name();
+  name.resize(256);
+  const Array text = Array::from(std::vector<std::uint8_t>(name.begin(), name.end()), {256});
+  comm.broadcast(text, rank, {.name = "host name"}).wait();
+  return reinterpret_cast<const char*>(text.bytes_data());
+}
+
 TEST_P(Failures, ASilentRankIsNamedAtTheDeadline) {
   run([](Communicator& comm) {
     const int silent = comm.size() - 1;
     comm.set_default_timeout(std::chrono::milliseconds(300));
-    comm.barrier({.name = "start"}).wait();
+    const std::string host = host_of(comm, silent);
     if (comm.rank() == silent) {
       enter_step(17);
       const PhaseScope busy(Phase::loading_data);
@@ -125,7 +133,7 @@ TEST_P(Failures, ASilentRankIsNamedAtTheDeadline) {
     expect_error(
         [&] { comm.all_reduce(Array::zeros({100})).wait(); },
         {"all_reduce #1 on rank " + std::to_string(comm.rank()) + " (" + host_name(), "the deadline of 300 ms passed",
-         "rank " + std::to_string(silent) + " on " + host_name(), "is in data loading since ", "(step 17)"},
+         "rank " + std::to_string(silent) + " on " + host, "is in data loading since ", "(step 17)"},
         silent);
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
   });
@@ -144,6 +152,9 @@ TEST_P(Failures, AStallIsWarnedOfByOneRankBeforeTheDeadline) {
     comm.all_reduce(Array::zeros({4}), comm::ReduceOp::sum, {.name = "loss"}).wait();
   });
   const std::string log = joined_over_ranks(testing::internal::GetCapturedStderr());
+  if (IsSkipped()) {  // this build has no such backend
+    return;
+  }
   EXPECT_THAT(log, testing::ContainsRegex("all_reduce #1 \"loss\"[^:]* on rank 0: waiting for rank " +
                                           std::to_string(size() - 1) + " on .*is in evaluation since [01]\\.[0-9] s"));
   EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;

@@ -1,7 +1,9 @@
 #include "tests/comm/ranks.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -10,6 +12,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
 
 #include "tests/support/temp_dir.h"
 #include "trireme/comm/environment.h"
@@ -117,6 +120,29 @@ std::shared_ptr<comm::Communicator> connect_gloo(int rank, int size, const std::
   return comm::connect_gloo(rank, size, std::make_shared<comm::FileStore>(directory), {.timeout = timeout});
 }
 
+// $TRIREME_TEST_HOSTS: network namespaces that stand for hosts, as "/run/netns/a:/run/netns/b". Empty without it: all
+// hosts are this one.
+std::vector<std::string> host_namespaces() {
+  const char* const given = std::getenv("TRIREME_TEST_HOSTS");
+  std::vector<std::string> paths;
+  std::stringstream text(given == nullptr ? "" : given);
+  for (std::string path; std::getline(text, path, ':');) {
+    paths.push_back(path);
+  }
+  return paths;
+}
+
+// From here on this process has the host's network, and a host name of its own.
+void move_to_host(const std::vector<std::string>& namespaces, int host) {
+  const int file = open(namespaces.at(static_cast<std::size_t>(host)).c_str(), O_RDONLY | O_CLOEXEC);
+  const std::string name = "host" + std::to_string(host);
+  if (file < 0 || setns(file, CLONE_NEWNET) != 0 || unshare(CLONE_NEWUTS) != 0 ||
+      sethostname(name.data(), name.size()) != 0) {
+    throw std::runtime_error("cannot move to the network namespace of " + name);
+  }
+  close(file);
+}
+
 int host_of(const std::vector<std::vector<int>>& hosts, int rank) {
   const auto found = std::find_if(hosts.begin(), hosts.end(), [&](const std::vector<int>& ranks) {
     return std::find(ranks.begin(), ranks.end(), rank) != ranks.end();
@@ -126,10 +152,11 @@ int host_of(const std::vector<std::vector<int>>& hosts, int rank) {
 
 }  // namespace
 
-std::vector<std::vector<int>> block_hosts(int size) {
-  std::vector<std::vector<int>> hosts(size > 1 ? 2 : 1);
+std::vector<std::vector<int>> block_hosts(int size, int count) {
+  count = std::min(size, count);
+  std::vector<std::vector<int>> hosts(static_cast<std::size_t>(count));
   for (int rank = 0; rank < size; ++rank) {
-    hosts[2 * rank < size || size == 1 ? 0 : 1].push_back(rank);
+    hosts[static_cast<std::size_t>(rank * count / size)].push_back(rank);
   }
   return hosts;
 }
@@ -227,8 +254,12 @@ void run_shm_and_gloo(int size, const RankBody& body, const RankOptions& options
     GTEST_SKIP() << "this build has no Gloo";
   }
   const auto connect = [](int rank, int ranks, const std::string& directory, std::chrono::milliseconds timeout) {
-    const auto hosts = block_hosts(ranks);
+    const std::vector<std::string> namespaces = host_namespaces();
+    const auto hosts = block_hosts(ranks, namespaces.empty() ? 2 : static_cast<int>(namespaces.size()));
     const int host = host_of(hosts, rank);
+    if (!namespaces.empty()) {
+      move_to_host(namespaces, host);
+    }
     const std::vector<int>& here = hosts[static_cast<std::size_t>(host)];
     auto whole = connect_gloo(rank, ranks, directory, timeout);
     auto inside = connect_shm(rank - here[0], static_cast<int>(here.size()),

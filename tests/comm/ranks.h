@@ -35,11 +35,11 @@ void run_gloo(int size, const RankBody& body, const RankOptions& options = {});
 void run_uneven_hosts(int size, const RankBody& body, const RankOptions& options = {});        // threads
 void run_cyclic_hosts(int size, const RankBody& body, const RankOptions& options = {});        // threads
 void run_hosts_of_processes(int size, const RankBody& body, const RankOptions& options = {});  // as run_processes
-// Hosts of neighbouring ranks, shared memory inside and Gloo across.
+// Hosts of neighbouring ranks, shared memory inside and Gloo across. $TRIREME_TEST_HOSTS makes them network namespaces.
 void run_shm_and_gloo(int size, const RankBody& body, const RankOptions& options = {});
 
 // The hosts' ranks, for so many ranks.
-std::vector<std::vector<int>> block_hosts(int size);
+std::vector<std::vector<int>> block_hosts(int size, int count = 2);
 std::vector<std::vector<int>> uneven_hosts(int size);
 std::vector<std::vector<int>> cyclic_hosts(int size);
 // The ranks of `whole` grouped in hosts, each of which is a split of it.

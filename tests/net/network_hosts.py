@@ -82,6 +82,18 @@ class NetworkHosts:
         self.processes.append(process)
         return process
 
+    def remote_shell(self, folder):
+        """A program that does what `ssh ADDRESS COMMAND` would."""
+        script = folder / "remote_shell"
+        script.write_text(f"""#!/bin/sh
+while [ "${{1#-}}" != "$1" ]; do shift; done
+host=$((${{1##*.}} - 1))
+shift
+exec nsenter --net=/run/netns/{self.prefix}-host$host unshare --uts sh -c "hostname host$host; $*"
+""")
+        script.chmod(0o700)
+        return script
+
     def cut(self, host):
         """Nothing reaches the host or leaves it any more, and nobody is told: as a cable that is pulled elsewhere."""
         ip("-n", self.switch, "link", "set", f"port{host}", "down")

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Trains on several hosts, which are network namespaces of this machine: tests/net/network_test.py [BUILD] [--measure].
+"""Trains on several hosts, which are network namespaces of this machine.
+
+tests/net/network_test.py [BUILD] [--full] [--measure STARTS]
 
 However the ranks are spread, a run must end with the parameters of a run of one process; a host that is cut off, or a
 rank that is killed, must end every rank with an error that names who is missing. Where no namespaces can be made it
@@ -7,6 +9,8 @@ says why and counts nothing. --measure only compares the speed of backends. The 
 """
 import argparse
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -76,6 +80,7 @@ class Checks:
 
     def __init__(self, folder, build):
         self.folder, self.program = folder, str(build / "bin" / "train_gpt")
+        self.conformance = build / "tests" / "test_comm"
         alone = subprocess.run([self.program, *SHORT], capture_output=True, text=True, timeout=60, check=True)
         self.expected = alone.stdout.split()[-1]
         self.network = NetworkHosts(HOSTS)
@@ -107,8 +112,51 @@ class Checks:
     def check_three_hosts_of_one_rank(self):
         self.train([0, 1, 2], "auto", "gloo")
 
+    def pass_conformance(self, hosts):
+        """The suite that every backend passes, the ranks of 1, 2, 3, 4 and 7 spread over the hosts."""
+        namespaces = ":".join(f"/run/netns/{self.network.name(host)}" for host in range(hosts))
+        done = subprocess.run([self.conformance, "--gtest_brief=1", "--gtest_filter=*shm_and_gloo*"], text=True,
+                              capture_output=True, stdin=subprocess.DEVNULL, timeout=300,
+                              env={**os.environ, "TRIREME_TEST_HOSTS": namespaces})
+        require(done.returncode == 0 and "PASSED" in done.stdout, done.stdout[-3000:], done.stderr[-1000:])
+
+    def full_check_conformance_over_two_hosts(self):
+        self.pass_conformance(2)
+
+    def full_check_conformance_over_three_hosts(self):
+        self.pass_conformance(3)
+
     def check_gloo_alone(self):
         self.train([0, 0, 1], "gloo", "gloo")
+
+    def train_by_mpirun(self, hosts, backend, carried_by):
+        """As mpirun on host 0 would start them with ssh, for which a script stands that enters the other hosts."""
+        if shutil.which("mpirun") is None:
+            print("skipped: there is no `mpirun` here (Debian: openmpi-bin)")
+            return
+        self.count += 1
+        metrics, machines = self.folder / f"{self.count}-metrics.jsonl", self.folder / f"{self.count}-hosts"
+        machines.write_text("".join(f"{self.network.address(host)} slots={hosts.count(host)}\n"
+                                    for host in sorted(set(hosts))))
+        subnet = f"{self.network.address(0)}/24"
+        command = ["mpirun", "--mca", "plm_rsh_agent", str(self.network.remote_shell(self.folder)), "--mca",
+                   "plm_rsh_no_tree_spawn", "1", "--mca", "oob_tcp_if_include", subnet, "--mca",
+                   "btl_tcp_if_include", subnet, "--oversubscribe", "--hostfile", str(machines), "-np",
+                   str(len(hosts)), self.program, *SHORT,
+                   "--backend", backend, "--metrics", str(metrics)]
+        mpirun = self.network.start(0, command, {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"},
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        _, text = mpirun.communicate(timeout=60)
+        require(mpirun.returncode == 0, f"exit code {mpirun.returncode}", text)
+        last = json.loads(metrics.read_text().splitlines()[-1])
+        require(last.get("params_hash") == self.expected, f"{self.expected} expected", last)
+        require(last.get("backend") == carried_by, f"backend {carried_by} expected", last)
+
+    def check_mpirun_over_three_hosts(self):
+        self.train_by_mpirun([0, 1, 2], "mpi", "mpi")
+
+    def check_mpirun_over_two_hosts_of_two_ranks(self):
+        self.train_by_mpirun([0, 0, 1, 1], "auto", "shm+mpi")
 
     def expect_errors(self, run, by, others):
         """Every rank but those of `others` ends by then, with an error that names one of those that it has lost."""
@@ -164,8 +212,10 @@ def measure(checks, starts):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", nargs="?", default=ROOT / "build", type=Path)
+    parser.add_argument("--full", action="store_true", help="also the conformance suite of backends, a minute or two")
     parser.add_argument("--measure", type=int, metavar="STARTS", help="compare the speed of backends instead")
     options = parser.parse_args()
+    kinds = ("check_", "full_check_") if options.full else ("check_",)
     reason = why_impossible()
     if reason:
         print(f"skipped: {reason}\n0 passed, 0 failed")
@@ -176,7 +226,7 @@ def main():
             if options.measure:
                 measure(checks, options.measure)
                 return 0
-            passed, failed = run_checks(checks, after_each=checks.network.stop_processes)
+            passed, failed = run_checks(checks, kinds, after_each=checks.network.stop_processes)
         finally:
             checks.close()
     print(f"{passed} passed, {failed} failed")

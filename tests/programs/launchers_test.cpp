@@ -79,6 +79,24 @@ TEST_F(Launchers, MpirunStartsRanksOfOneHost) {
   }
 }
 
+// Where ranks share no memory parameters are gathered.
+TEST_F(Launchers, MpirunStartsShardedRanks) {
+  if (!has_mpirun()) {
+    GTEST_SKIP() << "mpirun of Open MPI is not installed (Debian: openmpi-bin)";
+  }
+  const std::vector<std::string> mpirun = {"mpirun", "--oversubscribe", "-n", "3"};
+  for (const char* stage : {"1", "3"}) {
+    const std::vector<std::string> sharded = {"--strategy", "fully_sharded", "--zero-stage", stage};
+    expect_same(with(mpirun, program(sharded)), "shm");
+    if (comm::has_gloo()) {
+      expect_same(with(mpirun, program(with(sharded, {"--backend", "gloo", "--interface", "lo"}))), "gloo");
+    }
+    if (can_test_mpi()) {
+      expect_same(with(mpirun, program(with(sharded, {"--backend", "mpi"}))), "mpi");
+    }
+  }
+}
+
 TEST_F(Launchers, MpirunsErrorsAreOneLine) {
   if (!has_mpirun()) {
     GTEST_SKIP() << "mpirun of Open MPI is not installed (Debian: openmpi-bin)";
@@ -97,6 +115,7 @@ TEST_F(Launchers, RanksOnTwoHostsUseANetworkBetweenThem) {
   const std::vector<std::string> launcher = {std::string(TRIREME_BIN_DIR) + "/trireme", "run", "--nproc-per-node", "3",
                                              "--"};
   expect_same(with(with(launcher, as_hosts), program({})), "shm+gloo");
+  expect_same(with(with(launcher, as_hosts), program({"--strategy", "fully_sharded"})), "shm+gloo");
   const CommandResult refused = start(with(with(launcher, as_hosts), program({"--backend", "shm"})));
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_NE(refused.err.find("the ranks are on 2 hosts"), std::string::npos) << refused.err;

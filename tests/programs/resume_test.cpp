@@ -53,6 +53,17 @@ TEST_F(Resume, OnAnyOtherNumberOfRanks) {
   }
 }
 
+TEST_F(Resume, InMixedPrecisionWhichSavesF32Values) {
+  const std::vector<std::string> bf16 = {"--precision", "bf16"};
+  const std::string f32 = hash_without_stop({"--steps", "8"});
+  const std::string expected = hash_without_stop(with(bf16, {"--steps", "8"}));
+  EXPECT_NE(expected, f32) << "nothing was rounded";
+  ASSERT_EQ(run(saved(with(bf16, {"--steps", "4", "--backend", "local", "--ranks", "2"}))).code, 0);
+  const Outcome rest = run(launched(3, saved(with(bf16, {"--steps", "8"}))));
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_EQ(hash_of(metrics_), expected);
+}
+
 TEST_F(Resume, InTheMiddleOfAShuffledEpochWithASchedule) {
   const std::vector<std::string> how = {"--lr-schedule", "cosine", "--warmup-steps", "3", "--steps", "9"};
   const std::string expected = hash_without_stop(how);

@@ -8,7 +8,7 @@ from tree import Finding
 COMMON = {
     "--strategy": ("mirrored", "fully_sharded"), "--backend": ("auto", "local", "shm", "gloo", "mpi", "hierarchical"),
     "--device": ("auto", "cpu", "cuda"),
-    "--precision": ("f32",),
+    "--precision": ("f32", "bf16"),
     "--threads": (), "--reduce-order": ("canonical", "fast"), "--data": (), "--steps": (), "--epochs": (),
     "--global-batch": (), "--lanes": (), "--seed": (), "--order": ("shuffled", "sequential"), "--lr": (),
     "--lr-schedule": ("constant", "cosine"), "--warmup-steps": (), "--weight-decay": (), "--clip-norm": (),
@@ -17,6 +17,7 @@ COMMON = {
     "--metrics": (), "--progress": ("auto", "bar", "log", "off"), "--timeout": (), "--ranks": (), "--accumulate": (),
     "--on-save-error": ("stop", "continue"), "--interface": (), "--zero-stage": ("1", "2", "3"),
     "--reshard-after-forward": ("true", "false", "N"), "--shard-group": (), "--cpu-offload": (),
+    "--param-dtype": ("f32", "bf16"), "--reduce-dtype": ("f32", "bf16"),
 }
 PROGRAMS = {
     "train_gpt": COMMON | {"--layers": (), "--heads": (), "--width": (), "--context": (), "--vocab": (),

@@ -65,6 +65,7 @@ TEST(Options, EveryCommonWordOfTheContractIsRead) {
                                "f32",
                                "--threads",
                                "2",
+                               "--activation-checkpointing",
                                "--reduce-order",
                                "fast",
                                "--data",
@@ -126,6 +127,7 @@ TEST(Options, EveryCommonWordOfTheContractIsRead) {
   EXPECT_EQ(o.backend, "local");
   EXPECT_EQ(o.ranks, 3);
   EXPECT_EQ(o.threads, 2);
+  EXPECT_TRUE(o.activation_checkpointing);
   EXPECT_EQ(o.reduce_order, "fast");
   EXPECT_EQ(o.data, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(o.steps, 7);
@@ -178,7 +180,6 @@ TEST(Options, WhatThisVersionDoesNotHaveIsAnErrorAndNeverSilence) {
   EXPECT_THAT(complaint({"--strategy", "parameter_server"}), testing::HasSubstr("not built in this version"));
   EXPECT_THAT(complaint({"--backend", "nccl"}), testing::HasSubstr("not built in this version; use --backend auto"));
   EXPECT_THAT(complaint({"--device", "cuda"}), testing::HasSubstr("use --device cpu"));
-  EXPECT_THAT(complaint({"--precision", "bf16"}), testing::HasSubstr("not built in this version"));
   for (const LaterOption& later : later_options()) {
     const std::string message = later.is_flag ? complaint({later.name.c_str()}) : complaint({later.name.c_str(), "2"});
     EXPECT_THAT(message, testing::StartsWith(later.name + ": not built in this version"));
@@ -209,13 +210,15 @@ TEST(Options, FilesThatCannotBeWrittenAreNoticedAtTheStart) {
 TEST(Options, AConfigFileHasTheSameWordsAndTheCommandLineWins) {
   const test::TempDir dir;
   const std::string file = dir / "run.conf";
-  std::ofstream(file) << "# a run\nsteps = 5\nlayers = 2\nlr = 0.5\ndata = one two\norder=sequential\n";
+  std::ofstream(file) << "# a run\nsteps = 5\nlayers = 2\nlr = 0.5\ndata = one two\norder=sequential\n"
+                      << "activation-checkpointing = true\n";
   const Parsed parsed = parse({"--config", file.c_str(), "--steps", "9"});
   EXPECT_EQ(parsed.options.steps, 9);
   EXPECT_EQ(parsed.layers, 2);
   EXPECT_EQ(parsed.options.lr, 0.5);
   EXPECT_EQ(parsed.options.data, (std::vector<std::string>{"one", "two"}));
   EXPECT_EQ(parsed.options.order, "sequential");
+  EXPECT_TRUE(parsed.options.activation_checkpointing);
 }
 
 TEST(Options, AConfigFileWithAnUnknownWordOrWithoutExistenceIsAnError) {
@@ -264,6 +267,8 @@ TEST(Options, OfShardingAreChecked) {
   EXPECT_THAT(complaint({"--strategy", "fully_sharded", "--zero-stage", "0"}), testing::HasSubstr("--zero-stage"));
   EXPECT_THAT(complaint({"--strategy", "fully_sharded", "--reshard-after-forward", "maybe"}),
               testing::HasSubstr("true, false or a number of ranks expected"));
+  EXPECT_THAT(complaint({"--param-dtype", "bf16"}), testing::HasSubstr("it belongs to --strategy fully_sharded"));
+  EXPECT_THAT(complaint({"--strategy", "fully_sharded", "--reduce-dtype", "f16"}), testing::HasSubstr("f32|bf16"));
   EXPECT_EQ(std::get<bool>(parse_reshard_after_forward("false")), false);
   EXPECT_EQ(std::get<int>(parse_reshard_after_forward("2")), 2);
 }

@@ -67,6 +67,20 @@ TEST(Translation, NumbersThatAreNoRanksOfThePartStay) {
   EXPECT_TRUE(told("rank 5", {5, -1}, {1}).ranks.empty());
 }
 
+TEST(Translation, LeavesOtherWordsAlone) {
+  for (const std::string text : {"the deadline of the gods; rank and file; ranks, and prank 0; \"a ~12345678\"; ", "",
+                                 "all_reduce #x \"a ~1b2c3d4e\"", "rank 1and rank1 (rank"}) {
+    EXPECT_EQ(told(text, {}, {5, 6, 7}).cause, text == "rank 1and rank1 (rank" ? "rank 6and rank1 (rank" : text);
+  }
+}
+
+TEST(Translation, OperationsOfThePartLoseTheirOwnCountAndKind) {
+  EXPECT_EQ(
+      told("waits in barrier #3 \"all_reduce #7 \"w\" f32 x 10 (sum) ~0a0b0c0d\" and in send #4 \"x\" u8 x 1", {}, {5})
+          .cause,
+      "waits in all_reduce #7 \"w\" f32 x 10 (sum) and in send #4 \"x\" u8 x 1");
+}
+
 TEST(Relays, GiveTheFailureBackUnchanged) {
   const Failure failure{"rank 3 aborted the communicator: ~ rank 0 says \"1,2\" ~", {3, 12}};
   const std::string engines[] = {"rank 1 aborted the communicator: {}",

@@ -93,6 +93,34 @@ TEST(Tensor, FrozenLeavesGetNoGradientAndThawAgain) {
   EXPECT_EQ(x.grad().item(), 2.0);
 }
 
+TEST(Tensor, ALeafComputesWithABf16ValueWhileItsGradientStaysF32) {
+  Tensor x = Tensor::leaf(Array::full({2}, 3));
+  const Array master = x.array();
+  const auto doubled = [](const Tensor& given) {
+    return record("doubled", scaled(given.array().to(DType::f32), 2), {&given},
+                  [](const Array& gradient, Gradients& gradients) { gradients.add(0, scaled(gradient, 2)); });
+  };
+  x.set_compute_value(master.to(DType::bf16));
+  EXPECT_EQ(x.dtype(), DType::bf16);
+  doubled(x).backward(Array::full({2}, 1));
+  EXPECT_EQ(x.grad().dtype(), DType::f32);
+  EXPECT_EQ(x.grad().to_vector<float>(), (std::vector<float>{2, 2}));
+  x.leaf_node().set_buffer(Array::zeros({2}));
+  EXPECT_THROW(x.leaf_node().set_buffer(Array::zeros({2}, DType::bf16)), Error);
+  x.set_compute_value(master);
+  EXPECT_EQ(x.dtype(), DType::f32);
+}
+
+TEST(Tensor, AComputeValueOfAnotherShapeOrDtypeIsAnError) {
+  Tensor x = scalar_leaf(1);
+  EXPECT_THROW(x.set_compute_value(Array::zeros({2}, DType::bf16)), Error);
+  EXPECT_THROW(x.set_compute_value(Array::zeros({1}, DType::f16)), Error);
+  EXPECT_THROW(x.set_value(Array::zeros({1}, DType::bf16)), Error);
+  EXPECT_THROW(scale(x, 2).set_compute_value(Array::zeros({1}, DType::bf16)), Error);
+  Tensor wide = Tensor::leaf(Array::zeros({1}, DType::f64));
+  EXPECT_THROW(wide.set_compute_value(Array::zeros({1}, DType::bf16)), Error);
+}
+
 TEST(Tensor, LeafBufferReceivesTheGradientAndTheHookRunsOnceAfterTheLastContribution) {
   Tensor x = scalar_leaf(2);
   const Array buffer = Array::full({1}, -1);

@@ -68,6 +68,26 @@ TEST(SteadyState, AStepOfGptWithActivationCheckpointingAllocatesNothing) {
   EXPECT_EQ(allocations_of_later_steps(model, [&] { return model.loss(tokens, tokens); }), 0);
 }
 
+TEST(SteadyState, AStepInMixedPrecisionAllocatesNothing) {
+  GPT model({.layers = 2, .heads = 2, .width = 16, .context = 8, .vocab = 32});
+  model.initialize(1);
+  std::vector<NamedParameter> parameters = model.parameters();
+  for (NamedParameter& parameter : parameters) {
+    parameter.tensor.set_compute_value(parameter.tensor.array().to(DType::bf16));
+  }
+  const Array tokens = Array::full({3, 8}, 5, DType::u8);
+  const auto pass = [&] {
+    model.loss(tokens, tokens).backward();
+    for (NamedParameter& parameter : parameters) {
+      parameter.tensor.zero_grad();
+    }
+  };
+  for (int i = 0; i < 4; ++i) {
+    pass();
+  }
+  EXPECT_EQ(test::allocations_of(pass), 0);
+}
+
 TEST(SteadyState, AStepOfResNetAllocatesNothing) {
   ResNet model({.channels = 1, .classes = 4, .blocks = 1, .width = 4});
   const Array images = Array::full({2, 1, 8, 8}, 0.5), labels = Array::zeros({2}, DType::u8);

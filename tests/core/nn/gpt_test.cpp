@@ -120,6 +120,38 @@ TEST(GPT, TokensMayBeBytes) {
   EXPECT_EQ(model.loss(wide.to(DType::u8), wide.to(DType::u8)).item(), model.loss(wide, wide).item());
 }
 
+// docs/numerics.md states the bound.
+TEST(GPT, WithBf16ParametersItsGradientIsWithinTwoPercentOfF32) {
+  GPT model({.layers = 3, .heads = 2, .width = 48, .context = 16, .vocab = 64});
+  model.initialize(3);
+  std::vector<std::int64_t> values(65);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<std::int64_t>(i * i * 7 % 61);
+  }
+  const Array tokens = ids({values.begin(), values.end() - 1}, {4, 16});
+  const Array targets = ids({values.begin() + 1, values.end()}, {4, 16});
+  std::vector<NamedParameter> parameters = model.parameters();
+  std::vector<std::vector<double>> exact;
+  model.loss(tokens, targets).backward();
+  for (NamedParameter& parameter : parameters) {
+    exact.push_back(parameter.tensor.grad().to_vector<double>());
+    parameter.tensor.zero_grad();
+    parameter.tensor.set_compute_value(parameter.tensor.array().to(DType::bf16));
+  }
+  model.loss(tokens, targets).backward();
+  double squares = 0;
+  double errors = 0;
+  for (std::size_t n = 0; n < parameters.size(); ++n) {
+    const std::vector<double> got = parameters[n].tensor.grad().to_vector<double>();
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      squares += exact[n][i] * exact[n][i];
+      errors += (got[i] - exact[n][i]) * (got[i] - exact[n][i]);
+    }
+  }
+  EXPECT_LT(std::sqrt(errors / squares), 0.02);
+  EXPECT_GT(std::sqrt(errors / squares), 1e-4) << "nothing was rounded";
+}
+
 TEST(GPT, DescentOnOneBatchLearnsIt) {
   GPT model(tiny());
   model.initialize(3);
