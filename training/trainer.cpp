@@ -16,7 +16,7 @@ Trainer::Trainer(nn::Module& model, optim::Optimizer& optimizer, strategies::Str
   if (options_.activation_checkpointing && nn::checkpoint_activations(model_) == 0 &&
       strategy_.communicator().rank() == 0) {
     log::warning(
-        "activation checkpointing has no effect: this model is not built of blocks that could run again in backward");
+        "--activation-checkpointing has no effect: this model is not built of blocks that could run again in backward");
   }
   strategy_.prepare(model_, optimizer_);
   if (!options_.init_file.empty()) {

@@ -30,7 +30,7 @@ class RunState {
   std::int64_t count_ = 0;
 };
 
-// While it lives, ops of this thread record nothing, and what they would have recorded is noted. For checkpoint().
+// While it lives, ops of this thread record nothing, and what they would have recorded is noted. For checkpointed().
 class FirstRun {
  public:
   // REQUIRES: step_context().recording.
@@ -60,7 +60,7 @@ class FirstRun {
   std::size_t touched_count_ = 0;
 };
 
-// While it lives, ops of this thread record, in the context of the first run. For checkpoint().
+// While it lives, ops of this thread record, in the context of the first run. For checkpointed().
 class SecondRun {
  public:
   explicit SecondRun(const RunState& state);
@@ -98,7 +98,7 @@ void walk_inside(Node& root, const Array& gradient);
 //
 // Without recording, or if nothing that it used has a history, its result as it is. May be nested.
 template <class Function>
-Tensor checkpoint(Function function) {
+Tensor checkpointed(Function function) {
   if (!step_context().recording) {
     return function();
   }

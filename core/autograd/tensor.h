@@ -128,7 +128,7 @@ class OpNode final : public Node {
 // The lambda captures exactly the arrays that backward needs. `name` must be a string literal. At most kMaxInputs
 // inputs. An op whose backward walks a tape of its own (it recomputes a part of the forward pass) must say so by
 // `walks`, and every tensor with history that the walk reaches must be among its inputs: these then wait for what the
-// walk adds to their gradients. checkpoint() (core/autograd/checkpoint.h) sees to both.
+// walk adds to their gradients. checkpointed() (core/autograd/checkpoint.h) sees to both.
 template <class Backward>
 Tensor record(const char* name, Array value, std::span<const Tensor* const> inputs, Backward&& backward,
               bool walks = false) {

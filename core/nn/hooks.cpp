@@ -42,7 +42,7 @@ Tensor Module::call(const Tensor& input) {
 Tensor Module::call_checkpointed(const Tensor& input) {
   const std::shared_ptr<Module> self = state_->self.lock();
   require(self != nullptr, "activation checkpointing: the model of which module '{}' is a part is gone", path());
-  return checkpoint([self, input, trained = training()] {
+  return checkpointed([self, input, trained = training()] {
     require(self->training() == trained,
             "activation checkpointing: module '{}' was switched between training and evaluation after its forward and "
             "before its backward; switch before forward or after backward",

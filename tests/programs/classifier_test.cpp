@@ -132,5 +132,20 @@ TEST_F(Classifier, TheLoopByHandTrainsToo) {
   ASSERT_EQ(two.code, 0) << two.err;
 }
 
+TEST_F(Classifier, ActivationCheckpointingChangesNoBitOfAResNetAndIsSaidToDoNothingForSimpleNet) {
+  const std::vector<std::string> resnet = {"--model", "resnet", "--steps", "2", "--global-batch", "8", "--lanes", "2"};
+  ASSERT_EQ(run(command(resnet)).code, 0);
+  const std::string expected = hash_of(metrics_);
+  const Outcome checkpointed = run(command(with(resnet, {"--activation-checkpointing"})));
+  ASSERT_EQ(checkpointed.code, 0) << checkpointed.err;
+  EXPECT_EQ(checkpointed.err, "");
+  EXPECT_EQ(hash_of(metrics_), expected);
+  const Outcome nothing =
+      run(command({"--steps", "2", "--backend", "local", "--ranks", "2", "--activation-checkpointing"}));
+  EXPECT_EQ(nothing.code, 0) << nothing.err;
+  EXPECT_THAT(nothing.err, testing::HasSubstr("warning: --activation-checkpointing has no effect"));
+  EXPECT_EQ(std::count(nothing.err.begin(), nothing.err.end(), '\n'), 1) << nothing.err;
+}
+
 }  // namespace
 }  // namespace trireme::test

@@ -63,6 +63,12 @@ TEST_F(SameBits, OnTwoThreeAndFourProcesses) {
   }
 }
 
+TEST_F(SameBits, WithActivationCheckpointing) {
+  const auto checkpointed = with(command(), {"--activation-checkpointing"});
+  expect_same(checkpointed);
+  expect_same(launched(2, checkpointed));
+}
+
 TEST_F(SameBits, AnotherSeedGivesOtherBits) {
   ASSERT_EQ(run(with(command(), {"--seed", "8"})).code, 0);
   EXPECT_NE(hash_of(metrics_), expected_);

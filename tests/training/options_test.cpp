@@ -65,6 +65,7 @@ TEST(Options, EveryCommonWordOfTheContractIsRead) {
                                "f32",
                                "--threads",
                                "2",
+                               "--activation-checkpointing",
                                "--reduce-order",
                                "fast",
                                "--data",
@@ -126,6 +127,7 @@ TEST(Options, EveryCommonWordOfTheContractIsRead) {
   EXPECT_EQ(o.backend, "local");
   EXPECT_EQ(o.ranks, 3);
   EXPECT_EQ(o.threads, 2);
+  EXPECT_TRUE(o.activation_checkpointing);
   EXPECT_EQ(o.reduce_order, "fast");
   EXPECT_EQ(o.data, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(o.steps, 7);
@@ -210,13 +212,15 @@ TEST(Options, FilesThatCannotBeWrittenAreNoticedAtTheStart) {
 TEST(Options, AConfigFileHasTheSameWordsAndTheCommandLineWins) {
   const test::TempDir dir;
   const std::string file = dir / "run.conf";
-  std::ofstream(file) << "# a run\nsteps = 5\nlayers = 2\nlr = 0.5\ndata = one two\norder=sequential\n";
+  std::ofstream(file) << "# a run\nsteps = 5\nlayers = 2\nlr = 0.5\ndata = one two\norder=sequential\n"
+                      << "activation-checkpointing = true\n";
   const Parsed parsed = parse({"--config", file.c_str(), "--steps", "9"});
   EXPECT_EQ(parsed.options.steps, 9);
   EXPECT_EQ(parsed.layers, 2);
   EXPECT_EQ(parsed.options.lr, 0.5);
   EXPECT_EQ(parsed.options.data, (std::vector<std::string>{"one", "two"}));
   EXPECT_EQ(parsed.options.order, "sequential");
+  EXPECT_TRUE(parsed.options.activation_checkpointing);
 }
 
 TEST(Options, AConfigFileWithAnUnknownWordOrWithoutExistenceIsAnError) {

@@ -27,13 +27,13 @@ Tensor leaf_of(const Shape& shape, std::uint64_t seed) {
 using Wrap = std::function<Tensor(std::function<Tensor()>)>;
 using Network = std::function<Tensor(const std::vector<Tensor>& leaves, const Wrap& part)>;
 
-std::vector<Array> gradients_of(const Network& network, bool checkpointed, bool last_frozen) {
+std::vector<Array> gradients_of(const Network& network, bool run_again, bool last_frozen) {
   std::vector<Tensor> leaves;
   for (std::uint64_t i = 0; i < 4; ++i) {
     leaves.push_back(leaf_of({5, 5}, i));
   }
   leaves.back().set_requires_grad(!last_frozen);
-  const Wrap wrap = [&](const std::function<Tensor()>& part) { return checkpointed ? checkpoint(part) : part(); };
+  const Wrap wrap = [&](const std::function<Tensor()>& part) { return run_again ? checkpointed(part) : part(); };
   Tensor result = ops::mean(network(leaves, wrap));
   std::vector<Array> out{result.array()};
   result.backward();
@@ -90,7 +90,7 @@ TEST(Checkpoint, MayBeNested) {
 }
 
 TEST(Checkpoint, APartWithMoreLeavesThanANodeHasInputs) {
-  const auto run = [](bool checkpointed) {
+  const auto run = [](bool run_again) {
     std::vector<Tensor> many;
     for (std::uint64_t i = 0; i < 20; ++i) {
       many.push_back(leaf_of({3, 3}, i));
@@ -102,7 +102,7 @@ TEST(Checkpoint, APartWithMoreLeavesThanANodeHasInputs) {
       }
       return ops::mean(x);
     };
-    (checkpointed ? checkpoint(part) : part()).backward();
+    (run_again ? checkpointed(part) : part()).backward();
     std::vector<Array> gradients;
     for (const Tensor& leaf : many) {
       gradients.push_back(leaf.grad());
@@ -117,11 +117,11 @@ TEST(Checkpoint, APartWithMoreLeavesThanANodeHasInputs) {
 }
 
 TEST(Checkpoint, SeveralPassesAccumulate) {
-  const auto run = [](bool checkpointed) {
+  const auto run = [](bool run_again) {
     const Tensor w = leaf_of({5, 5}, 1);
     const auto part = [w] { return ops::mean(product(w, w)); };
     for (int pass = 0; pass < 3; ++pass) {
-      (checkpointed ? checkpoint(part) : part()).backward();
+      (run_again ? checkpointed(part) : part()).backward();
     }
     return w.grad();
   };
@@ -145,8 +145,8 @@ TEST(Checkpoint, EachLeafIsReadyOnceWhenThePartsThatUseItHaveRunAndNotAtTheEnd) 
   twice.leaf_node().set_ready_hook([&] { order.push_back("twice ready"); });
   unused.leaf_node().set_ready_hook([&] { order.push_back("unused ready"); });
   const Tensor x = told(lower, "below");
-  const Tensor y = checkpoint([&told, x, twice] { return told(x * twice, "first part"); });
-  const Tensor z = checkpoint([&told, y, twice, upper, unused] {
+  const Tensor y = checkpointed([&told, x, twice] { return told(x * twice, "first part"); });
+  const Tensor z = checkpointed([&told, y, twice, upper, unused] {
     const Tensor thrown_away = unused * 2;
     return told(y * twice * upper, "second part");
   });
@@ -165,7 +165,7 @@ TEST(Checkpoint, RandomOpsDrawTheSameInstancesAgainAndCountOnlyOnce) {
       drawn.push_back(instance);
       return ops::dropout(x, 0.5, instance);
     };
-    const auto run = [&](bool checkpointed) {
+    const auto run = [&](bool run_again) {
       calls = 100;
       drawn.clear();
       const Tensor w = leaf_of({16, 16}, 1);
@@ -173,11 +173,11 @@ TEST(Checkpoint, RandomOpsDrawTheSameInstancesAgainAndCountOnlyOnce) {
       const auto part = [&, w] {
         Tensor x = noisy(w);
         for (int i = 0; i < 9; ++i) {
-          x = x + (checkpointed && nested ? checkpoint(inner) : inner());
+          x = x + (run_again && nested ? checkpointed(inner) : inner());
         }
         return noisy(x);
       };
-      ops::mean(noisy(checkpointed ? checkpoint(part) : part())).backward();
+      ops::mean(noisy(run_again ? checkpointed(part) : part())).backward();
       EXPECT_EQ(calls, 121u);
       return w.grad();
     };
@@ -198,9 +198,9 @@ TEST(Checkpoint, TheSecondRunSeesTheContextOfTheFirst) {
   };
   step_context().step = 3;
   step_context().leaf = 4;
-  const Tensor first = checkpoint(part);
+  const Tensor first = checkpointed(part);
   step_context().leaf = 5;
-  const Tensor second = checkpoint(part);
+  const Tensor second = checkpointed(part);
   step_context().step = 9;
   ops::sum(second + first).backward();
   EXPECT_EQ(seen, (std::vector<std::int64_t>{304, 305, 305, 304}));
@@ -215,7 +215,7 @@ TEST(Checkpoint, UnderNoGradItIsAPlainCall) {
   int calls = 0;
   const Tensor w = leaf_of({2}, 1);
   const NoGrad guard;
-  const Tensor y = checkpoint([&] {
+  const Tensor y = checkpointed([&] {
     ++calls;
     EXPECT_EQ(step_context().first_run, nullptr);
     return w * 2;
@@ -227,7 +227,7 @@ TEST(Checkpoint, UnderNoGradItIsAPlainCall) {
 TEST(Checkpoint, WhatIsNotRecordedInsideIsNotWaitedFor) {
   const Tensor w = leaf_of({2}, 1);
   const Tensor watched = leaf_of({2}, 2);
-  const Tensor y = checkpoint([&] {
+  const Tensor y = checkpointed([&] {
     {
       const NoGrad guard;
       (void)(watched * 2);
@@ -244,7 +244,7 @@ TEST(Checkpoint, WhatIsNotRecordedInsideIsNotWaitedFor) {
 TEST(Checkpoint, NothingThatNeedsAGradientMeansNoHistory) {
   Tensor frozen = leaf_of({2}, 1);
   frozen.set_requires_grad(false);
-  EXPECT_FALSE(checkpoint([&] { return frozen * 2; }).requires_grad());
+  EXPECT_FALSE(checkpointed([&] { return frozen * 2; }).requires_grad());
 }
 
 TEST(Checkpoint, APartThatReturnsWhatItWasGivenIsLeftAlone) {
@@ -252,20 +252,20 @@ TEST(Checkpoint, APartThatReturnsWhatItWasGivenIsLeftAlone) {
   const Tensor w = leaf_of({2}, 1);
   const Tensor x = w * 3;
   for (const Tensor& given : {x, w}) {
-    const Tensor y = checkpoint([&] {
+    const Tensor y = checkpointed([&] {
       ++calls;
       return given;
     });
     EXPECT_EQ(&y.array(), &given.array());
   }
-  ops::sum(checkpoint([&] { return x; })).backward();
+  ops::sum(checkpointed([&] { return x; })).backward();
   EXPECT_EQ(w.grad().to_vector<float>(), (std::vector<float>{3, 3}));
   EXPECT_EQ(calls, 2);
 }
 
 TEST(Checkpoint, ALossKeepsItsWeight) {
   const Tensor w = leaf_of({2}, 1);
-  const Tensor loss = checkpoint([=] { return ops::sum(w).set_weight(7, true); });
+  const Tensor loss = checkpointed([=] { return ops::sum(w).set_weight(7, true); });
   EXPECT_EQ(loss.weight(), 7);
   EXPECT_TRUE(loss.weight_depends_on_data());
 }
@@ -283,25 +283,25 @@ TEST(Checkpoint, AnErrorInEitherRunLeavesTheThreadAsItWas) {
     EXPECT_EQ(step_context().first_run, nullptr);
     EXPECT_EQ(step_context().second_run, nullptr);
   };
-  EXPECT_THROW(checkpoint(part), Error);
+  EXPECT_THROW(checkpointed(part), Error);
   expect_clean();
   fails = false;
-  const Tensor y = ops::sum(checkpoint(part));
+  const Tensor y = ops::sum(checkpointed(part));
   fails = true;
   EXPECT_THROW(y.backward(), Error);
   expect_clean();
   fails = false;
-  ops::sum(checkpoint(part)).backward();
+  ops::sum(checkpointed(part)).backward();
   EXPECT_EQ(w.grad().to_vector<float>(), (std::vector<float>{2, 2}));
 }
 
 TEST(Checkpoint, APartThatDoesSomethingElseTheSecondTimeIsAnError) {
   const Tensor w = leaf_of({4}, 1);
   int run = 0;
-  const Tensor shape = checkpoint([&] { return ++run == 1 ? w * 2 : ops::sum(w); });
+  const Tensor shape = checkpointed([&] { return ++run == 1 ? w * 2 : ops::sum(w); });
   EXPECT_THAT(test::error_of([&] { ops::sum(shape).backward(); }), testing::HasSubstr("its first f32[4]"));
   run = 0;
-  const Tensor draws = checkpoint([&] {
+  const Tensor draws = checkpointed([&] {
     Tensor x = w * 1;
     for (int i = 0; i <= run; ++i) {
       x = ops::dropout(x, 0.5, op_instance([] { return 1; }));
@@ -314,7 +314,7 @@ TEST(Checkpoint, APartThatDoesSomethingElseTheSecondTimeIsAnError) {
 
 TEST(Checkpoint, IsWalkedOnceLikeEveryTape) {
   const Tensor w = leaf_of({2}, 1);
-  const Tensor y = ops::sum(checkpoint([=] { return w * 2; }));
+  const Tensor y = ops::sum(checkpointed([=] { return w * 2; }));
   y.backward();
   EXPECT_THROW(y.backward(), Error);
 }
