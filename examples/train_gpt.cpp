@@ -63,12 +63,13 @@ int main(int argc, char** argv) {
                         .eps = 1e-8,
                         .weight_decay = options.weight_decay,
                         .decay_min_dims = 2});
+    data::ByteText text = open_text(options.data, shape.context);
     const auto activations = [&](std::int64_t items) { return model.activation_memory(items, shape.context); };
     if (session.plan(model, adamw, {activations, 2 * shape.context})) {
       return training::kExitDone;
     }
     const auto strategy = session.make_strategy();
-    data::Loader loader(open_text(options.data, shape.context), session.loader_options(), session.world());
+    data::Loader loader(std::move(text), session.loader_options(), session.world());
 
     training::TrainerOptions how = session.trainer_options("tokens");
     how.loss = [&](const data::Batch& batch) { return model.loss(batch.inputs, batch.labels); };

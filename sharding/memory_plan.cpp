@@ -111,7 +111,7 @@ class Maker {
 std::string_view name_of(MemoryKind kind) {
   constexpr std::array<std::string_view, kMemoryKinds> kNames = {
       "parameters",      "gradients",      "optimizer state", "lane partial sums",
-      "unit parameters", "unit gradients", "activations",     "program and data"};
+      "unit parameters", "unit gradients", "activations",     "program, data, allocator"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 

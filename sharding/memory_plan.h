@@ -34,7 +34,7 @@ enum class MemoryKind : std::uint8_t {
   unit_parameters,  // units that are whole just now: the root, the running one and the one fetched ahead
   unit_gradients,   // likewise: the root's, the running unit's and the one in reduction
   activations,      // what forward keeps for backward, and temporaries of both
-  other,            // the program itself, its data and batches, buffers of the network
+  other,            // the program itself, its data and batches, blocks that the allocator keeps
 };
 inline constexpr std::size_t kMemoryKinds = 8;
 std::string_view name_of(MemoryKind kind);

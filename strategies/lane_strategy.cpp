@@ -171,6 +171,7 @@ void LaneStrategy::finish_step(const StepPlan& plan) {
   }
   enter_phase(Phase::updating);
   optimizer_->update(flat_gradients_, optim::clip_factor(norm, max_norm_));
+  std::ranges::fill(flat_gradients_, Array());  // views would keep buffers alive that the next step replaces
   after_update();
   report_ = {steps_done_++, scalars_->loss_sum() / scalars_->weight_sum(), scalars_->weight_sum(), norm,
              communicator().time_waiting() - waited};

@@ -1,5 +1,6 @@
 #include "trireme/training/job_plan.h"
 
+#include <algorithm>
 #include <variant>
 
 #include "trireme/core/base/error.h"
@@ -34,6 +35,7 @@ sharding::TrainingShape shape_of(const ProgramOptions& options, const PlannedWor
   shape.world_size = world.ranks;
   shape.split = {options.lanes_or(world.default_lanes), options.accumulate, options.global_batch};
   shape.fast_order = options.reduce_order == "fast";
+  shape.parameter_bytes = static_cast<std::int64_t>(size_of(dtype_from_name(options.compute_dtype())));
   shape.states = strategies::states_of(optimizer);
   if (options.strategy == "fully_sharded") {
     shape.zero_stage = static_cast<int>(options.zero_stage);
@@ -63,6 +65,7 @@ JobPlan make_job_plan(const ProgramOptions& options, const PlannedWorld& world, 
     const ActivationMemory activations = step.activations(plan.items_per_leaf);
     memory.forward_peak = activations.forward_peak;
     memory.backward_peak = activations.backward_peak;
+    memory.other += activations.reserved - std::max(activations.forward_peak, activations.backward_peak);
   }
   const std::vector<sharding::PlannedParameter> parameters = strategies::planned_parameters(model);
   plan.memory = sharding::MemoryPlan::make(plan.shape, parameters, memory);

@@ -4,9 +4,7 @@ namespace trireme::training {
 
 std::span<const LaterOption> later_options() {
   static const std::vector<LaterOption> options = {
-      {.name = "--param-dtype", .needs = "it belongs to --strategy fully_sharded", .harmless = {"f32"}},
-      {.name = "--reduce-dtype", .needs = "it belongs to --strategy fully_sharded", .harmless = {"f32"}},
-      {.name = "--buddy", .needs = "it belongs to --strategy fully_sharded", .harmless = {"auto", "off"}},
+      {.name = "--buddy", .needs = "a lost shard comes from the newest checkpoint", .harmless = {"auto", "off"}},
       {.name = "--servers", .needs = "it belongs to --strategy parameter_server"},
       {.name = "--consistency", .needs = "it belongs to --strategy parameter_server"},
       {.name = "--staleness", .needs = "it belongs to --strategy parameter_server"},

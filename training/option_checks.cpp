@@ -37,9 +37,6 @@ void check_built(const ProgramOptions& options) {
   require_usage(options.backend != "nccl", "--backend nccl: not built in this version; use --backend auto");
   require_usage(options.device != "cuda",
                 "--device cuda: this version is built without CUDA and cannot use a GPU; use --device cpu");
-  require_usage(options.precision == "f32" || options.strategy == "mirrored",
-                "--precision {} --strategy {}: not built in this version; use --strategy mirrored or --precision f32",
-                options.precision, options.strategy);
 }
 
 }  // namespace

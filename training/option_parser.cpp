@@ -184,6 +184,10 @@ struct OptionParser::Impl {
              "spread over N ranks"));
     belongs(whole(group, "--shard-group", common.shard_group, 0,
                   "ranks among which rows are spread, copied across groups; 0: all"));
+    belongs(word(group, "--param-dtype", common.param_dtype, {"f32", "bf16"},
+                 "of what forward and backward read; the optimizer's values are f32; without it as --precision"));
+    belongs(word(group, "--reduce-dtype", common.reduce_dtype, {"f32", "bf16"},
+                 "to which each lane's gradient is rounded before gradients are added, in f32"));
     CLI::Option* offload = app.add_flag("--cpu-offload", common.cpu_offload,
                                         "the optimizer's values and state lie in the host's memory, apart from the "
                                         "device's");

@@ -32,6 +32,8 @@ struct ProgramOptions {
   std::string reshard_after_forward = "true";  // true, false, or a number of ranks
   std::int64_t shard_group = 0;                // 0: all ranks
   bool cpu_offload = false;
+  std::string param_dtype = {};  // empty: see compute_dtype()
+  std::string reduce_dtype = "f32";
 
   // What is trained on, and for how long.
   std::vector<std::string> data = {};
@@ -62,6 +64,7 @@ struct ProgramOptions {
   std::string metrics = {};
   std::string progress = "auto";
 
+  const std::string& compute_dtype() const { return param_dtype.empty() ? precision : param_dtype; }
   std::int64_t lanes_or(std::int64_t default_lanes) const { return lanes > 0 ? lanes : default_lanes; }
 };
 

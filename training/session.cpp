@@ -55,6 +55,8 @@ std::unique_ptr<strategies::Strategy> Session::make_strategy() const {
                     .reshard_after_forward = parse_reshard_after_forward(options_.reshard_after_forward),
                     .shard_group = static_cast<int>(options_.shard_group),
                     .reduce_order = order,
+                    .param_dtype = dtype_from_name(options_.compute_dtype()),
+                    .reduce_dtype = dtype_from_name(options_.reduce_dtype),
                     .cpu_offload = options_.cpu_offload});
   } else {
     strategy = std::make_unique<strategies::Mirrored>(

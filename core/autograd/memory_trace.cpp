@@ -10,29 +10,57 @@
 namespace trireme {
 namespace {
 
-// A stand-in for a Storage: counts as alive while somebody holds it.
-class Block {
- public:
-  Block(std::int64_t bytes, std::int64_t& alive) : bytes_(bytes), alive_(alive) { alive_ += bytes_; }
-  ~Block() { alive_ -= bytes_; }
-  Block(const Block&) = delete;
-  Block& operator=(const Block&) = delete;
-
- private:
-  std::int64_t bytes_;
-  std::int64_t& alive_;
-};
-
 std::int64_t bytes_of_array(std::int64_t count) {
   return static_cast<std::int64_t>(pool_block_bytes(sizeof(Storage) + static_cast<std::size_t>(count) * sizeof(float)));
 }
 
 }  // namespace
 
-MemoryTrace::Memory MemoryTrace::allocate(std::int64_t count) {
-  auto block = std::make_shared<const Block>(bytes_of_array(count), alive_);
-  peak_ = std::max(peak_, alive_);
+// A stand-in for a Storage: alive while somebody holds it.
+class MemoryTrace::Block {
+ public:
+  Block(std::int64_t bytes, Arena& arena) : bytes_(arena.take(bytes)), arena_(arena) {}
+  ~Block() { arena_.give(bytes_); }
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+
+ private:
+  std::int64_t bytes_;
+  Arena& arena_;
+};
+
+std::int64_t MemoryTrace::Arena::take(std::int64_t bytes) {
+  const auto fitting = free.lower_bound(bytes);
+  std::int64_t block = bytes;
+  if (fitting != free.end() && *fitting <= bytes + bytes / 8) {
+    block = *fitting;
+    free.erase(fitting);
+  } else {
+    reserved += bytes;
+  }
+  alive += block;
+  peak = std::max(peak, alive);
   return block;
+}
+
+void MemoryTrace::Arena::give(std::int64_t block) {
+  alive -= block;
+  free.insert(block);
+}
+
+MemoryTrace::MemoryTrace() : arena_(std::make_unique<Arena>()) {}
+MemoryTrace::~MemoryTrace() = default;
+
+MemoryTrace::Memory MemoryTrace::allocate(std::int64_t count) {
+  return std::make_shared<const Block>(bytes_of_array(count), *arena_);
+}
+
+std::vector<MemoryTrace::Memory> MemoryTrace::allocate_all(const std::vector<std::int64_t>& counts) {
+  std::vector<Memory> all;
+  for (const std::int64_t count : counts) {
+    all.push_back(allocate(count));
+  }
+  return all;
 }
 
 TracedTensor MemoryTrace::input(std::int64_t count) const {
@@ -46,7 +74,7 @@ TracedTensor MemoryTrace::record(const TracedOp& op) {
   TracedTensor result;
   result.count_ = op.count;
   result.memory_ = op.is_view ? op.inputs.front()->memory_ : allocate(op.count);
-  Node node{.scratch = op.backward_scratch, .delivery = op.delivery};
+  Node node{.scratch = op.backward_scratch, .later_scratch = op.later_scratch, .delivery = op.delivery};
   for (const TracedTensor* input : op.inputs) {
     node.inputs.push_back(input->node_);
     node.counts.push_back(input->count_);
@@ -63,10 +91,7 @@ TracedTensor MemoryTrace::record(const TracedOp& op) {
   if (op.delivery == Delivery::prepared && recording_ && op.inputs.front()->node_ >= 0) {
     node.prepared = allocate(op.inputs.front()->count_);
   }
-  std::vector<Memory> scratch;
-  for (const std::int64_t count : op.forward_scratch) {
-    scratch.push_back(allocate(count));
-  }
+  const std::vector<Memory> scratch = allocate_all(op.forward_scratch);
   if (recording_) {
     result.node_ = static_cast<int>(nodes_.size());
     nodes_.push_back(std::move(node));
@@ -91,13 +116,14 @@ TracedTensor MemoryTrace::checkpoint(std::function<TracedTensor()> function) {
 void MemoryTrace::backward(TracedTensor loss) {
   require(loss.node_ >= 0 && loss.node_ + 1 == static_cast<int>(nodes_.size()),
           "MemoryTrace::backward: the result of the last op expected");
-  result_.kept = alive_;
-  result_.forward_peak = peak_;
-  peak_ = alive_;
+  result_.kept = arena_->alive;
+  result_.forward_peak = arena_->peak;
+  arena_->peak = arena_->alive;
   nodes_.back().incoming = allocate(loss.count_);
   walk(loss.node_, 0);
   nodes_.clear();
-  result_.backward_peak = peak_;
+  result_.backward_peak = arena_->peak;
+  result_.reserved = arena_->reserved;
 }
 
 // The real tape runs, of all nodes that have all their gradients, the newest first: as consumers are newer than what
@@ -123,15 +149,13 @@ void MemoryTrace::walk(int last, int first) {
 }
 
 void MemoryTrace::run(Node& node, Memory gradient) {
-  std::vector<Memory> scratch;
-  for (const std::int64_t count : node.scratch) {
-    scratch.push_back(allocate(count));
-  }
+  const std::vector<Memory> scratch = allocate_all(node.scratch);
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     if (node.inputs[i] >= 0) {
       deliver(node, i, gradient);
     }
   }
+  const std::vector<Memory> later = allocate_all(node.later_scratch);
 }
 
 void MemoryTrace::deliver(Node& node, std::size_t input, Memory& gradient) {

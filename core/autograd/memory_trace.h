@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <vector>
 
 namespace trireme {
@@ -19,6 +20,9 @@ struct ActivationMemory {
   std::int64_t kept = 0;           // alive between the two passes
   std::int64_t forward_peak = 0;   // the most alive at once in the forward pass
   std::int64_t backward_peak = 0;  // and in the backward pass
+  // What the arena has taken from the system for both: freed blocks stay there, and serve only requests of about their
+  // size. This is what a process grows by.
+  std::int64_t reserved = 0;
 };
 
 class MemoryTrace;
@@ -52,15 +56,21 @@ struct TracedOp {
   std::vector<const TracedTensor*> inputs = {};  // tensors with a history; parameters are left out
   std::vector<const TracedTensor*> keeps = {};   // saved for backward
   bool keeps_result = false;
-  bool is_view = false;                            // the result is the first input's memory
-  std::vector<std::int64_t> keeps_more = {};       // arrays that the op makes for backward
-  std::vector<std::int64_t> forward_scratch = {};  // arrays that are gone when the op returns
-  std::vector<std::int64_t> backward_scratch = {};
+  bool is_view = false;                             // the result is the first input's memory
+  std::vector<std::int64_t> keeps_more = {};        // arrays that the op makes for backward
+  std::vector<std::int64_t> forward_scratch = {};   // arrays that are gone when the op returns
+  std::vector<std::int64_t> backward_scratch = {};  // made before the inputs' gradients, and
+  std::vector<std::int64_t> later_scratch = {};     // behind them
   Delivery delivery = Delivery::written;
 };
 
 class MemoryTrace {
  public:
+  MemoryTrace();
+  ~MemoryTrace();
+  MemoryTrace(const MemoryTrace&) = delete;
+  MemoryTrace& operator=(const MemoryTrace&) = delete;
+
   // A tensor whose memory belongs to someone else (a batch).
   TracedTensor input(std::int64_t count) const;
   // Runs an op: ops::record.
@@ -80,22 +90,35 @@ class MemoryTrace {
     std::vector<std::int64_t> counts = {};  // of the inputs
     std::vector<Memory> kept = {};
     std::vector<std::int64_t> scratch = {};
+    std::vector<std::int64_t> later_scratch = {};
     Delivery delivery = Delivery::written;
     Memory prepared = {};
     std::function<TracedTensor()> again = {};  // a checkpoint's
     Memory incoming = {};
   };
 
+  // The arena's large blocks, as core/array/allocator.cpp hands them out.
+  struct Arena {
+    std::multiset<std::int64_t> free;
+    std::int64_t alive = 0;
+    std::int64_t peak = 0;
+    std::int64_t reserved = 0;
+
+    std::int64_t take(std::int64_t bytes);  // the size of the block that serves the request
+    void give(std::int64_t block);
+  };
+  class Block;
+
   Memory allocate(std::int64_t count);
   void walk(int last, int first);
   void run(Node& node, Memory gradient);
+  std::vector<Memory> allocate_all(const std::vector<std::int64_t>& counts);
   void deliver(Node& node, std::size_t input, Memory& gradient);
   void add(int target, Memory gradient, std::int64_t count);
 
-  std::vector<Node> nodes_;  // in the order in which they were made; backward goes the other way
+  std::unique_ptr<Arena> arena_;  // before the nodes, whose memory goes back to it
+  std::vector<Node> nodes_;       // in the order in which they were made; backward goes the other way
   bool recording_ = true;
-  std::int64_t alive_ = 0;
-  std::int64_t peak_ = 0;
   ActivationMemory result_;
 };
 

@@ -18,10 +18,10 @@ namespace {
 void gemm_bf16(const ops::GemmArgs<BFloat16>& args) {
 #if HWY_TARGET <= HWY_AVX3
   if (native_bf16()) {
-    return multiply<PairPanels<NativePairs>, NativePairs>(args);
+    return multiply<PairPanels, NativePairs>(args);
   }
 #endif
-  multiply<PairPanels<PlainPairs>, PlainPairs>(args);
+  multiply<PairPanels, PlainPairs>(args);
 }
 
 }  // namespace

@@ -34,16 +34,11 @@ struct PlainPairs {
     sum = hn::MulAdd(hn::BitCast(d, hn::And(left, upper)), hn::BitCast(d, hn::And(right, upper)), sum);
     return hn::MulAdd(widen_bf16(d, left), widen_bf16(d, right), sum);
   }
-  template <class D>
-  static HWY_INLINE hn::Vec<hn::RebindToUnsigned<D>> round(D d, hn::Vec<D> v) {
-    return round_to_bf16(d, v);
-  }
 };
 
 #if HWY_TARGET <= HWY_AVX3
-// By VDPBF16PS, operands rounded by VCVTNEPS2BF16, which takes denormal numbers for zero as the product does. Written
-// as instructions, not as the compiler's intrinsics, because the functions around them are compiled for AVX-512 without
-// that extension.
+// By VDPBF16PS. Written as an instruction, not as the compiler's intrinsic, because the functions around it are
+// compiled for AVX-512 without that extension.
 struct NativePairs {
   using Word = std::uint32_t;
   using Sum = float;
@@ -54,83 +49,68 @@ struct NativePairs {
     asm("vdpbf16ps %2, %1, %0" : "+v"(sum.raw) : "v"(left.raw), "v"(right.raw));
     return sum;
   }
-  template <class D>
-  static HWY_INLINE hn::Vec<hn::RebindToUnsigned<D>> round(D /*d*/, hn::Vec<D> v) {
-    hn::Vec<hn::Rebind<std::uint16_t, D>> rounded;
-    asm("vcvtneps2bf16 %1, %0" : "=v"(rounded.raw) : "v"(v.raw));
-    return hn::PromoteTo(hn::RebindToUnsigned<D>(), rounded);
-  }
 };
 #endif
 
 // `count` elements from p on in the lower halves of the lanes, rounded where they are f32; the other lanes 0.
-template <class Arithmetic, class D>
+template <class D>
 HWY_INLINE hn::Vec<hn::RebindToUnsigned<D>> load_rounded(D d, const float* p, std::size_t count) {
-  return Arithmetic::round(d, count == hn::Lanes(d) ? hn::LoadU(d, p) : load_tail(d, p, count));
+  return round_to_bf16(d, count == hn::Lanes(d) ? hn::LoadU(d, p) : load_tail(d, p, count));
 }
-template <class Arithmetic, class D>
+template <class D>
 HWY_INLINE hn::Vec<hn::RebindToUnsigned<D>> load_rounded(D d, const BFloat16* p, std::size_t count) {
   return count == hn::Lanes(d) ? load_bf16(d, p) : load_bf16_tail(d, p, count);
 }
 
 // out[j] = the pair of first[j] and second[j] for j in [0, count), 0 up to `width`, a multiple of Lanes(d). `second` is
 // null behind the last row of an odd K.
-template <class Arithmetic, class D, class S>
+template <class D, class S>
 HWY_INLINE void pair_rows(D d, std::int64_t count, std::int64_t width, const S* first, const S* second,
                           std::uint32_t* out) {
   const hn::RebindToUnsigned<D> du;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   for (std::int64_t j = 0; j < width; j += lanes) {
     const auto here = static_cast<std::size_t>(std::clamp<std::int64_t>(count - j, 0, lanes));
-    auto words = load_rounded<Arithmetic>(d, first + j, here);
+    auto words = load_rounded(d, first + j, here);
     if (second != nullptr) {
-      words = hn::Or(words, hn::ShiftLeft<16>(load_rounded<Arithmetic>(d, second + j, here)));
+      words = hn::Or(words, hn::ShiftLeft<16>(load_rounded(d, second + j, here)));
     }
     hn::StoreU(words, du, out + j);
   }
 }
 
-// out[i] = the pair of row[2 i] and row[2 i + 1]; behind an odd number of elements, of the last one and 0.
-template <class Arithmetic>
-void pair_elements(const BFloat16* row, std::int64_t elements, std::uint32_t* out) {
+// out[i] = the pair of row[2 i] and row[2 i + 1]; behind an odd number of elements, of the last one and 0. The next
+// row, `ahead` elements away, is fetched meanwhile: a row is shorter than what the processor's own prefetching needs.
+inline void pair_elements(const BFloat16* row, std::int64_t elements, std::int64_t ahead, std::uint32_t* out) {
+  for (std::int64_t i = 0; i < elements; i += 32) {
+    __builtin_prefetch(row + ahead + i);
+  }
   out[(elements - 1) / 2] = 0;
   std::memcpy(out, row, static_cast<std::size_t>(elements) * sizeof(BFloat16));
 }
-#if HWY_TARGET == HWY_SCALAR
-template <class Arithmetic>
-void pair_elements(const float* row, std::int64_t elements, std::uint32_t* out) {
-  for (std::int64_t i = 0; i < elements; i += 2) {
+HWY_INLINE void pair_elements(const float* row, std::int64_t elements, [[maybe_unused]] std::int64_t ahead,
+                              std::uint32_t* out) {
+  std::int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const hn::ScalableTag<float> d;
+  const hn::RebindToUnsigned<decltype(d)> du;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (; i + 2 * lanes <= elements; i += 2 * lanes) {
+    __builtin_prefetch(row + ahead + i);
+    __builtin_prefetch(row + ahead + i + lanes);
+    const auto low = hn::LoadU(d, row + i);
+    const auto high = hn::LoadU(d, row + i + lanes);
+    const auto first = round_to_bf16(d, hn::ConcatEven(d, high, low));
+    const auto second = round_to_bf16(d, hn::ConcatOdd(d, high, low));
+    hn::StoreU(hn::Or(first, hn::ShiftLeft<16>(second)), du, out + i / 2);
+  }
+#endif
+  for (; i < elements; i += 2) {
     const std::uint32_t second = i + 1 < elements ? BFloat16(row[i + 1]).bits : 0u;
     out[i / 2] = BFloat16(row[i]).bits | second << 16;
   }
 }
-#else
-template <class Arithmetic>
-HWY_INLINE void pair_elements(const float* row, std::int64_t elements, std::uint32_t* out) {
-  const hn::ScalableTag<float> d;
-  const hn::RebindToUnsigned<decltype(d)> du;
-  using V = hn::Vec<decltype(d)>;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const auto paired = [&](V low, V high) HWY_ATTR {
-    const auto first = Arithmetic::round(d, hn::ConcatEven(d, high, low));
-    const auto second = Arithmetic::round(d, hn::ConcatOdd(d, high, low));
-    return hn::Or(first, hn::ShiftLeft<16>(second));
-  };
-  std::int64_t i = 0;
-  for (; i + 2 * lanes <= elements; i += 2 * lanes) {
-    hn::StoreU(paired(hn::LoadU(d, row + i), hn::LoadU(d, row + i + lanes)), du, out + i / 2);
-  }
-  if (i < elements) {
-    const std::int64_t low = std::min(lanes, elements - i);
-    const std::int64_t high = elements - i - low;
-    const V first = load_tail(d, row + i, static_cast<std::size_t>(low));
-    const V second = high == 0 ? hn::Zero(d) : load_tail(d, row + i + lanes, static_cast<std::size_t>(high));
-    store_tail(paired(first, second), du, out + i / 2, static_cast<std::size_t>((elements - i + 1) / 2));
-  }
-}
-#endif
 
-template <class Arithmetic>
 class PairPanels {
  public:
   using Args = ops::GemmArgs<BFloat16>;
@@ -164,8 +144,7 @@ class PairPanels {
     if (!args_.transpose_b) {
       for (std::int64_t i = k; i < k + depth; ++i) {
         const S* first = b + 2 * i * args_.ldb + column;
-        pair_rows<Arithmetic>(d, count, width, first, 2 * i + 1 < args_.k ? first + args_.ldb : nullptr,
-                              out + (i - k) * width);
+        pair_rows(d, count, width, first, 2 * i + 1 < args_.k ? first + args_.ldb : nullptr, out + (i - k) * width);
       }
       return;
     }
@@ -197,8 +176,8 @@ class PairPanels {
       }
       std::uint32_t* to = out + (i - k) * kRows;
       for (std::int64_t row = begin; row < end; row += kRows, to += stride) {
-        pair_rows<Arithmetic>(d, std::min<std::int64_t>(kRows, end - row), kRows, first + row,
-                              second == nullptr ? nullptr : second + row, to);
+        pair_rows(d, std::min<std::int64_t>(kRows, end - row), kRows, first + row,
+                  second == nullptr ? nullptr : second + row, to);
       }
     }
   }
@@ -212,7 +191,7 @@ class PairPanels {
     HWY_ALIGN std::uint32_t words[kCount * kStride];
     const std::int64_t elements = std::min(2 * depth, args_.k - 2 * k);
     for (std::int64_t j = 0; j < count && elements > 0; ++j) {
-      pair_elements<Arithmetic>(rows + j * row_stride + 2 * k, elements, words + j * kStride);
+      pair_elements(rows + j * row_stride + 2 * k, elements, row_stride, words + j * kStride);
     }
     const hn::CappedTag<std::uint32_t, kCount> d;
     pack_transposed(d, depth, count, kCount, static_cast<const std::uint32_t*>(words), kStride, out, stride);

@@ -91,7 +91,7 @@ TracedImages conv2d(MemoryTrace& trace, const TracedImages& x, std::int64_t outp
   out.tensor = trace.record({.count = x.images * outputs * out.height * out.width,
                              .inputs = {&x.tensor},
                              .keeps = {&x.tensor},
-                             .backward_scratch = {partial > 1 ? partial * weights : 0, weights},
+                             .later_scratch = {partial > 1 ? partial * weights : 0, weights},
                              .delivery = Delivery::fresh});
   return out;
 }

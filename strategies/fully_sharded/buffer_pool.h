@@ -12,15 +12,16 @@ namespace trireme::strategies {
 
 class BufferPool {
  public:
-  explicit BufferPool(std::shared_ptr<comm::Communicator> communicator) : communicator_(std::move(communicator)) {}
+  BufferPool(std::shared_ptr<comm::Communicator> communicator, DType dtype)
+      : communicator_(std::move(communicator)), dtype_(dtype) {}
 
-  // f32, contents undefined, where collectives reach it without a copy.
+  // Contents undefined, where collectives reach it without a copy.
   Array take(std::int64_t elements) {
     Shelf& shelf = shelf_of(elements);
     if (shelf.free.empty()) {
-      bytes_ += elements * static_cast<std::int64_t>(sizeof(float));
+      bytes_ += elements * static_cast<std::int64_t>(size_of(dtype_));
       shelf.free.reserve(++shelf.made);  // so that give() never allocates
-      return communicator_->allocate({elements}, DType::f32);
+      return communicator_->allocate({elements}, dtype_);
     }
     Array buffer = std::move(shelf.free.back());
     shelf.free.pop_back();
@@ -50,6 +51,7 @@ class BufferPool {
   }
 
   std::shared_ptr<comm::Communicator> communicator_;
+  DType dtype_;
   std::vector<Shelf> shelves_;
   std::int64_t bytes_ = 0;
 };

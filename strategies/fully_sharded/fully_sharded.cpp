@@ -31,6 +31,10 @@ FullySharded::FullySharded(comm::World world, const FullyShardedOptions& options
     : LaneStrategy(std::move(world), options.seed), options_(options) {
   require_usage(options.zero_stage >= 1 && options.zero_stage <= 3,
                 "zero_stage {} given, 1, 2 or 3 expected (mirrored training shards nothing)", options.zero_stage);
+  for (const DType dtype : {options.param_dtype, options.reduce_dtype}) {
+    require_usage(dtype == DType::f32 || dtype == DType::bf16, "fully_sharded: {} given, f32 or bf16 expected",
+                  name_of(dtype));
+  }
   ranks_.groups = sharding::HybridGroups::make(this->world().size(), options.shard_group);
   reshard_group(options_, ranks_.groups.group_size);
 }
@@ -42,6 +46,7 @@ sharding::TrainingShape FullySharded::training_shape() const {
           .shard_group = options_.shard_group,
           .mapped = options_.share_memory && one_host,
           .reshard_group = reshard_group(options_, ranks_.groups.group_size),
+          .parameter_bytes = static_cast<std::int64_t>(size_of(options_.param_dtype)),
           .separate_masters = options_.cpu_offload,
           .fast_order = options_.reduce_order == comm::ReduceOrder::fast};
 }
@@ -55,7 +60,8 @@ void FullySharded::place_parameters() {
     ranks_.group = world()->split(group, place);
     ranks_.replicas = world()->split(place, group);
   }
-  map_ = std::make_shared<ShardMap>(ShardMap::make(model(), parameters(), options_.units, place, groups.group_size));
+  map_ = std::make_shared<ShardMap>(
+      ShardMap::make(model(), parameters(), options_.units, options_.param_dtype, place, groups.group_size));
   home_ = make_home(ranks_.group, *map_,
                     {.zero_stage = options_.zero_stage,
                      .share = options_.share_memory,
@@ -89,9 +95,9 @@ void FullySharded::fill_rows() {
 }
 
 std::unique_ptr<GradientReduction> FullySharded::make_gradients(std::vector<TrainedParameter> trained) {
-  auto gradients =
-      std::make_unique<ShardedGradients>(ranks_, map_, std::move(trained), world().rank(),
-                                         ShardedGradients::Options{options_.zero_stage, options_.reduce_order});
+  auto gradients = std::make_unique<ShardedGradients>(
+      ranks_, map_, std::move(trained), world().rank(),
+      ShardedGradients::Options{options_.zero_stage, options_.reduce_order, options_.reduce_dtype});
   return std::make_unique<UnitPasses>(map_, home_, std::move(gradients), world().rank(), world().size());
 }
 

@@ -30,6 +30,12 @@ struct FullyShardedOptions {
   std::optional<std::vector<std::string>> units = {};
   // fast: each rank adds its lanes into one sum. Bits of the gradients then depend on the number of ranks.
   comm::ReduceOrder reduce_order = comm::ReduceOrder::canonical;
+  // bf16: forward and backward read parameters that their owners have rounded after each update, and matrix products
+  // are bf16 products. The optimizer's rows, gradients, checkpoints and all that state() and full_parameters() show are
+  // f32. Of sparse tables nothing is rounded.
+  DType param_dtype = DType::f32;
+  // bf16: each lane's gradient is rounded to it before anything is added; sums are f32.
+  DType reduce_dtype = DType::f32;
   // Keep the optimizer's rows and state in the host's memory, apart from what the device computes with.
   bool cpu_offload = false;
   // Map parameters where ranks share memory. False: as if they did not.

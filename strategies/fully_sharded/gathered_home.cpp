@@ -21,7 +21,7 @@ class GatheredHome final : public ParameterHome {
  public:
   GatheredHome(std::shared_ptr<comm::Communicator> group, const ShardMap& map, const HomeOptions& options);
 
-  const Array& rows(std::size_t i) const override { return masters_.empty() ? rows_[i] : masters_[i]; }
+  const Array& rows(std::size_t i) const override { return masters_[i].defined() ? masters_[i] : rows_[i]; }
   void adopt() override;
   void publish(bool all) override;
   Array whole(std::size_t i) override;
@@ -49,10 +49,13 @@ class GatheredHome final : public ParameterHome {
   void attach(std::size_t unit);
   void detach(std::size_t unit) noexcept;
   Array view(std::size_t unit, const sharding::UnitParameter& parameter) const {
-    const std::int64_t count = parameter.row_offsets.back();
-    return units_[unit].buffer.narrow(0, parameter.offset, count);
+    return view_at(units_[unit].buffer, map_.byte_offsets[parameter.index], {parameter.row_offsets.back()},
+                   map_.dtypes[parameter.index]);
   }
   sharding::RowRange kept_range(const sharding::UnitParameter& parameter) const;
+  Array kept_view(const Unit& unit, std::int64_t offset, const sharding::UnitParameter& parameter) const {
+    return view_at(unit.kept, offset, {kept_range(parameter).size()}, map_.dtypes[parameter.index]);
+  }
 
   std::shared_ptr<comm::Communicator> group_;
   std::shared_ptr<comm::Communicator> post_forward_group_;  // null: reshard_after_forward is true or false
@@ -64,7 +67,7 @@ class GatheredHome final : public ParameterHome {
   std::vector<StorageRef> places_;                               // [parameter]
   std::vector<std::string> names_;                               // [parameter]: of its gathers
   std::vector<Array> rows_;                                      // [parameter]: own rows, that gathers send
-  std::vector<Array> masters_;                                   // own rows of the optimizer; empty: they are those
+  std::vector<Array> masters_;                                   // own rows of the optimizer; undefined: they are those
   std::vector<std::vector<std::int64_t>> post_forward_offsets_;  // [parameter]
 };
 
@@ -73,8 +76,9 @@ GatheredHome::GatheredHome(std::shared_ptr<comm::Communicator> group, const Shar
       map_(map),
       keeps_whole_(options.zero_stage < 3),
       stays_after_forward_(options.reshard_group == 1),
-      pool_(group_),
-      units_(map.plan.units.size()) {
+      pool_(group_, DType::u8),
+      units_(map.plan.units.size()),
+      masters_(make_masters(map, options.separate_masters)) {
   const int smaller = options.reshard_group;
   if (!keeps_whole_ && smaller > 1 && smaller < map.group_size) {
     post_forward_group_ = group_->split(map.place / smaller, map.place);
@@ -83,14 +87,15 @@ GatheredHome::GatheredHome(std::shared_ptr<comm::Communicator> group, const Shar
     }
   }
   if (!keeps_whole_) {
-    const Array block = group_->allocate({own_elements(map)}, DType::f32);
-    block.fill(0);
-    rows_ = own_views(map, block);
+    rows_ = make_own_rows(
+        map, [&](std::size_t i) { return std::optional(map.dtypes[i]); },
+        [&](std::int64_t bytes) {
+          const Array block = group_->allocate({bytes}, DType::u8);
+          block.fill(0);
+          return block;
+        });
   } else {
     rows_.resize(map.parameters.size());
-  }
-  if (options.separate_masters) {
-    masters_ = own_views(map, Array::zeros({own_elements(map)}));
   }
   place_tensors();
 }
@@ -101,7 +106,7 @@ void GatheredHome::place_tensors() {
   for (std::size_t u = 0; u < units_.size(); ++u) {
     const sharding::Unit& unit = map_.plan.units[u];
     if (keeps_whole_) {
-      units_[u].buffer = pool_.take(unit.elements);
+      units_[u].buffer = pool_.take(map_.unit_bytes[u]);
       units_[u].buffer.fill(0);
     }
     for (const sharding::UnitParameter& parameter : unit.parameters) {
@@ -113,7 +118,8 @@ void GatheredHome::place_tensors() {
         rows_[parameter.index] = view(u, parameter).narrow(0, own.first, own.count);
       }
       places_[parameter.index] = Storage::place(
-          static_cast<std::size_t>(named.tensor.count()) * sizeof(float), [name = named.name, path = unit.path] {
+          static_cast<std::size_t>(named.tensor.count()) * size_of(map_.dtypes[parameter.index]),
+          [name = named.name, path = unit.path] {
             fail(
                 "parameter {} is sharded: it was used outside the forward and backward passes of {}; call the module "
                 "(or open nn::ForwardScope in a forward of its own), or ask strategy.full_parameters() for the whole "
@@ -127,14 +133,14 @@ void GatheredHome::place_tensors() {
 void GatheredHome::adopt() {
   for (std::size_t i = 0; i < places_.size(); ++i) {
     Tensor handle = map_.parameters[i].tensor;
-    handle.set_value(Array::over(places_[i], 0, handle.shape(), handle.dtype()));
+    handle.set_compute_value(Array::over(places_[i], 0, handle.shape(), map_.dtypes[i]));
   }
   publish(true);
 }
 
 void GatheredHome::publish(bool all) {
   for (std::size_t i = 0; i < masters_.size(); ++i) {
-    if (all || map_.parameters[i].tensor.requires_grad()) {
+    if (masters_[i].defined() && (all || map_.parameters[i].tensor.requires_grad())) {
       rows_[i].copy_from(masters_[i]);
     }
   }
@@ -174,7 +180,7 @@ void GatheredHome::start_unshard(std::size_t u) {
     return;
   }
   if (!unit.buffer.defined()) {
-    unit.buffer = pool_.take(map_.plan.units[u].elements);
+    unit.buffer = pool_.take(map_.unit_bytes[u]);
   }
   std::int64_t kept_offset = 0;
   for (const sharding::UnitParameter& parameter : map_.plan.units[u].parameters) {
@@ -184,10 +190,10 @@ void GatheredHome::start_unshard(std::size_t u) {
       unit.works.push_back(group_->all_gather_v(rows_[parameter.index], output, parameter.row_offsets, options));
       continue;
     }
-    const std::int64_t count = kept_range(parameter).size();
-    unit.works.push_back(post_forward_group_->all_gather_v(unit.kept.narrow(0, kept_offset, count), output,
-                                                           post_forward_offsets_[parameter.index], options));
-    kept_offset += sharding::padded_to_lines(count);
+    const Array rows = kept_view(unit, kept_offset, parameter);
+    unit.works.push_back(
+        post_forward_group_->all_gather_v(rows, output, post_forward_offsets_[parameter.index], options));
+    kept_offset += padded_bytes(rows.count(), rows.dtype());
   }
   unit.state = UnitState::gathering;
 }
@@ -245,29 +251,27 @@ void GatheredHome::reshard_after_forward(std::size_t u) {
 
 // What the smaller group's gather will want of this rank.
 void GatheredHome::keep_rows(std::size_t u) {
-  std::int64_t elements = 0;
+  std::int64_t bytes = 0;
   for (const sharding::UnitParameter& parameter : map_.plan.units[u].parameters) {
-    elements += sharding::padded_to_lines(kept_range(parameter).size());
+    bytes += padded_bytes(kept_range(parameter).size(), map_.dtypes[parameter.index]);
   }
-  units_[u].kept = pool_.take(elements);
+  units_[u].kept = pool_.take(bytes);
   std::int64_t offset = 0;
   for (const sharding::UnitParameter& parameter : map_.plan.units[u].parameters) {
     const sharding::RowRange range = kept_range(parameter);
-    units_[u].kept.narrow(0, offset, range.size()).copy_from(view(u, parameter).narrow(0, range.begin, range.size()));
-    offset += sharding::padded_to_lines(range.size());
+    const Array rows = kept_view(units_[u], offset, parameter);
+    rows.copy_from(view(u, parameter).narrow(0, range.begin, range.size()));
+    offset += padded_bytes(rows.count(), rows.dtype());
   }
 }
 
 Array GatheredHome::whole(std::size_t i) {
-  const Shape& shape = map_.parameters[i].tensor.shape();
-  if (keeps_whole_) {
-    const std::size_t u = map_.plan.unit_of[i];
-    unshard(u);
-    return view(u, map_.placement(i)).reshape(shape);
+  if (!keeps_whole_ || map_.dtypes[i] != DType::f32) {
+    return gather_rows(*group_, map_, i, rows(i));
   }
-  const Array value = Array::empty(shape, DType::f32);
-  group_->all_gather_v(rows_[i], value.flatten(), map_.placement(i).row_offsets, {.name = names_[i]}).wait();
-  return value;
+  const std::size_t u = map_.plan.unit_of[i];
+  unshard(u);
+  return view(u, map_.placement(i)).reshape(map_.parameters[i].tensor.shape());
 }
 
 }  // namespace

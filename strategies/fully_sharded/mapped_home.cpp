@@ -12,44 +12,46 @@ namespace {
 class MappedHome final : public ParameterHome {
  public:
   MappedHome(std::shared_ptr<comm::Communicator> group, const ShardMap& map, const Array& block, bool separate_masters)
-      : group_(std::move(group)), map_(map), wholes_(map.parameters.size()) {
+      : group_(std::move(group)),
+        map_(map),
+        wholes_(map.parameters.size()),
+        masters_(make_masters(map, separate_masters)) {
     std::int64_t begin = 0;
-    for (const sharding::Unit& unit : map.plan.units) {
-      for (const sharding::UnitParameter& parameter : unit.parameters) {
-        const Shape& shape = map.parameters[parameter.index].tensor.shape();
-        wholes_[parameter.index] = block.narrow(0, begin + parameter.offset, shape.count()).reshape(shape);
+    for (std::size_t u = 0; u < map.plan.units.size(); ++u) {
+      for (const sharding::UnitParameter& parameter : map.plan.units[u].parameters) {
+        const std::size_t i = parameter.index;
+        wholes_[i] = view_at(block, begin + map.byte_offsets[i], map.parameters[i].tensor.shape(), map.dtypes[i]);
       }
-      begin += unit.elements;
+      begin += map.unit_bytes[u];
     }
     for (std::size_t i = 0; i < wholes_.size(); ++i) {
       const ShardMap::Piece own = map.own(i);
       shown_.push_back(wholes_[i].flatten().narrow(0, own.first, own.count));
     }
-    if (separate_masters) {
-      masters_ = own_views(map, Array::zeros({own_elements(map)}));
-    }
   }
 
-  const Array& rows(std::size_t i) const override { return masters_.empty() ? shown_[i] : masters_[i]; }
+  const Array& rows(std::size_t i) const override { return masters_[i].defined() ? masters_[i] : shown_[i]; }
 
   void adopt() override {
     for (std::size_t i = 0; i < wholes_.size(); ++i) {
       Tensor handle = map_.parameters[i].tensor;
-      handle.set_value(wholes_[i]);
+      handle.set_compute_value(wholes_[i]);
     }
     publish(true);
   }
 
   void publish(bool all) override {
     for (std::size_t i = 0; i < masters_.size(); ++i) {
-      if (all || map_.parameters[i].tensor.requires_grad()) {
+      if (masters_[i].defined() && (all || map_.parameters[i].tensor.requires_grad())) {
         shown_[i].copy_from(masters_[i]);
       }
     }
     group_->barrier({.name = "parameters updated"}).wait();
   }
 
-  Array whole(std::size_t i) override { return wholes_[i]; }
+  Array whole(std::size_t i) override {
+    return map_.dtypes[i] == DType::f32 ? wholes_[i] : gather_rows(*group_, map_, i, masters_[i]);
+  }
   bool holds(std::size_t i) const override {
     return map_.parameters[i].tensor.array().storage().get() == wholes_[i].storage().get();
   }
@@ -59,18 +61,28 @@ class MappedHome final : public ParameterHome {
   const ShardMap& map_;
   std::vector<Array> wholes_;   // [parameter], in the shared block
   std::vector<Array> shown_;    // own rows there, flat
-  std::vector<Array> masters_;  // own rows apart from it; empty: they are those
+  std::vector<Array> masters_;  // own rows apart from it; undefined: they are those
 };
 
 }  // namespace
 
 std::unique_ptr<ParameterHome> make_mapped_home(std::shared_ptr<comm::Communicator> group, const ShardMap& map,
                                                 const HomeOptions& options) {
-  const Array block = group->allocate_shared({map.plan.elements()}, DType::f32);
+  std::int64_t bytes = 0;
+  for (const std::int64_t unit : map.unit_bytes) {
+    bytes += unit;
+  }
+  const Array block = group->allocate_shared({bytes}, DType::u8);
   if (!block.defined()) {
     return nullptr;
   }
   return std::make_unique<MappedHome>(std::move(group), map, block, options.separate_masters);
+}
+
+Array gather_rows(comm::Communicator& group, const ShardMap& map, std::size_t i, const Array& rows) {
+  const Array whole = Array::empty(map.parameters[i].tensor.shape(), rows.dtype());
+  group.all_gather_v(rows, whole.flatten(), map.placement(i).row_offsets, {.name = map.parameters[i].name}).wait();
+  return whole;
 }
 
 std::unique_ptr<ParameterHome> make_home(std::shared_ptr<comm::Communicator> group, const ShardMap& map,

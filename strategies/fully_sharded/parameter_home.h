@@ -24,7 +24,7 @@ class ParameterHome {
   // The rows of parameters that are trained, or of all, have changed on every rank: what forward reads is renewed.
   // Collective.
   virtual void publish(bool all) = 0;
-  // The whole value of a parameter, between steps. Collective.
+  // The whole value of a parameter, f32, between steps. Collective.
   virtual Array whole(std::size_t i) = 0;
   // Whether the parameter's tensor still is a view of this home.
   virtual bool holds(std::size_t i) const = 0;
@@ -52,6 +52,8 @@ struct HomeOptions {
 // Collective over `group`, the ranks that share the rows.
 std::unique_ptr<ParameterHome> make_home(std::shared_ptr<comm::Communicator> group, const ShardMap& map,
                                          const HomeOptions& options);
+// The whole of parameter i from the rows that each rank has. Collective; blocks.
+Array gather_rows(comm::Communicator& group, const ShardMap& map, std::size_t i, const Array& rows);
 // Null on all ranks if they do not share memory.
 std::unique_ptr<ParameterHome> make_mapped_home(std::shared_ptr<comm::Communicator> group, const ShardMap& map,
                                                 const HomeOptions& options);

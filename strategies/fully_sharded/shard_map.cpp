@@ -4,11 +4,13 @@
 
 #include "trireme/core/base/error.h"
 #include "trireme/core/nn/units.h"
+#include "trireme/strategies/fully_sharded/own_rows.h"
 #include "trireme/strategies/planned_parameters.h"
 
 namespace trireme::strategies {
 ShardMap ShardMap::make(const nn::Module& model, std::vector<nn::NamedParameter> parameters,
-                        const std::optional<std::vector<std::string>>& unit_paths, int place, int group_size) {
+                        const std::optional<std::vector<std::string>>& unit_paths, DType param_dtype, int place,
+                        int group_size) {
   const std::vector<nn::Unit> units = unit_paths ? nn::units_of(model, *unit_paths) : nn::units_of(model);
   ShardMap map;
   map.parameters = std::move(parameters);
@@ -16,12 +18,21 @@ ShardMap ShardMap::make(const nn::Module& model, std::vector<nn::NamedParameter>
   map.place = place;
   map.group_size = group_size;
   map.slot_of.resize(map.parameters.size());
+  map.byte_offsets.resize(map.parameters.size());
+  for (const nn::NamedParameter& parameter : map.parameters) {
+    map.dtypes.push_back(parameter.sparse ? DType::f32 : param_dtype);
+  }
   for (const sharding::Unit& unit : map.plan.units) {
     const auto same_path = [&](const nn::Unit& other) { return other.path == unit.path; };
     map.modules.push_back(std::ranges::find_if(units, same_path)->module);
+    std::int64_t bytes = 0;
     for (std::size_t slot = 0; slot < unit.parameters.size(); ++slot) {
-      map.slot_of[unit.parameters[slot].index] = slot;
+      const std::size_t i = unit.parameters[slot].index;
+      map.slot_of[i] = slot;
+      map.byte_offsets[i] = bytes;
+      bytes += padded_bytes(unit.parameters[slot].row_offsets.back(), map.dtypes[i]);
     }
+    map.unit_bytes.push_back(bytes);
   }
   return map;
 }

@@ -22,12 +22,17 @@ struct ShardMap {
   std::vector<nn::NamedParameter> parameters;        // of the model, in its order; handles of its tensors
   sharding::UnitPlan plan;                           // the root unit first
   std::vector<std::shared_ptr<nn::Module>> modules;  // [unit]: for hooks
+  std::vector<DType> dtypes;                         // [parameter]: of what forward and backward read
+  std::vector<std::int64_t> byte_offsets;            // [parameter]: in its unit's buffer of whole values
+  std::vector<std::int64_t> unit_bytes;              // [unit]: of that buffer
   int place = 0;                                     // of this rank in its shard group
   int group_size = 1;
 
-  // `unit_paths`: the modules that are units; nothing: those that the model has marked.
+  // `unit_paths`: the modules that are units; nothing: those that the model has marked. `param_dtype`: of what forward
+  // and backward read; of sparse tables always f32, because to round one would touch all its rows in every step.
   static ShardMap make(const nn::Module& model, std::vector<nn::NamedParameter> parameters,
-                       const std::optional<std::vector<std::string>>& unit_paths, int place, int group_size);
+                       const std::optional<std::vector<std::string>>& unit_paths, DType param_dtype, int place,
+                       int group_size);
 
   // What this rank owns of parameter i, in elements.
   Piece own(std::size_t i) const;

@@ -3,10 +3,30 @@
 #include <algorithm>
 #include <cstring>
 
+#include "trireme/core/array/bf16_rows.h"
+#include "trireme/core/base/parallel.h"
 #include "trireme/strategies/fully_sharded/own_rows.h"
 #include "trireme/strategies/merge_newest.h"
 
 namespace trireme::strategies {
+namespace {
+
+constexpr std::int64_t kTile = 64 << 10;  // elements
+constexpr std::int64_t kRun = 512;
+
+// To bf16 and back, in place.
+void round_to_bf16(const Array& array) {
+  parallel_for(array.count(), kTile, [values = array.data<float>()](std::int64_t begin, std::int64_t end) {
+    BFloat16 rounded[kRun];
+    for (std::int64_t at = begin; at < end; at += kRun) {
+      const std::int64_t count = std::min(kRun, end - at);
+      round_row(values + at, rounded, count);
+      widen_row(rounded, values + at, count);
+    }
+  });
+}
+
+}  // namespace
 
 ShardedGradients::ShardedGradients(ShardRanks ranks, std::shared_ptr<const ShardMap> map,
                                    std::vector<TrainedParameter> trained, int rank, const Options& options)
@@ -14,7 +34,7 @@ ShardedGradients::ShardedGradients(ShardRanks ranks, std::shared_ptr<const Shard
       map_(std::move(map)),
       trained_(std::move(trained)),
       options_(options),
-      pool_(ranks_.group),
+      pool_(ranks_.group, DType::f32),
       cache_(ranks_.groups, rank, options.order),
       units_(map_->plan.units.size()),
       used_(trained_.size(), false) {
@@ -37,11 +57,7 @@ ShardedGradients::~ShardedGradients() {
 
 void ShardedGradients::make_rows() {
   if (!keeps_all()) {
-    const Array block = Array::zeros({own_elements(*map_)});
-    const std::vector<Array> views = own_views(*map_, block);
-    for (const TrainedParameter& parameter : trained_) {
-      rows_.push_back(views[parameter.index]);
-    }
+    rows_ = own_rows();
     return;
   }
   rows_.resize(trained_.size());
@@ -52,6 +68,17 @@ void ShardedGradients::make_rows() {
       rows_[entry.trained] = view(unit.levels[0], entry).flatten().narrow(0, own.first, own.count);
     }
   }
+}
+
+std::vector<Array> ShardedGradients::own_rows() const {
+  const std::vector<Array> all = make_own_rows(
+      *map_, [&](std::size_t i) { return is_trained(i) ? std::optional(DType::f32) : std::nullopt; },
+      [&](std::int64_t bytes) { return Array::zeros({bytes}, DType::u8); });
+  std::vector<Array> rows;
+  for (const TrainedParameter& parameter : trained_) {
+    rows.push_back(all[parameter.index]);
+  }
+  return rows;
 }
 
 Array ShardedGradients::view(const Array& level, const Entry& entry) const {
@@ -132,6 +159,9 @@ void ShardedGradients::take_gradients(Unit& unit) {
     } else if (leaf.gradient().bytes_data() != place.bytes_data()) {
       place.copy_from(leaf.gradient());
     }
+    if (used_[entry.trained] && options_.reduce_dtype == DType::bf16) {
+      round_to_bf16(place);
+    }
     leaf.clear();
     leaf.set_buffer({});
   }
@@ -187,11 +217,7 @@ const Array& ShardedGradients::inside_rows(std::size_t node, std::size_t trained
     return rows_[trained];
   }
   while (node_rows_.size() < node) {
-    const std::vector<Array> views = own_views(*map_, ranks_.group->allocate({own_elements(*map_)}, DType::f32));
-    std::vector<Array>& rows = node_rows_.emplace_back();
-    for (const TrainedParameter& parameter : trained_) {
-      rows.push_back(views[parameter.index]);
-    }
+    node_rows_.push_back(own_rows());
   }
   return node_rows_[node - 1][trained];
 }

@@ -33,6 +33,7 @@ class ShardedGradients {
   struct Options {
     int zero_stage = 3;
     comm::ReduceOrder order = comm::ReduceOrder::canonical;
+    DType reduce_dtype = DType::f32;  // bf16: each lane's gradient is rounded to it before anything is added
   };
 
   ShardedGradients(ShardRanks ranks, std::shared_ptr<const ShardMap> map, std::vector<TrainedParameter> trained,
@@ -80,6 +81,8 @@ class ShardedGradients {
   };
 
   Array view(const Array& level, const Entry& entry) const;
+  bool is_trained(std::size_t parameter) const { return map_->placement(parameter).gradient_offset >= 0; }
+  std::vector<Array> own_rows() const;
   void make_rows();
   void ensure_level(Unit& unit, std::size_t height);
   void release_level(Unit& unit, std::size_t height);

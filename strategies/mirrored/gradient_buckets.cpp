@@ -74,7 +74,20 @@ void GradientBuckets::allocate_buffers(int depth) {
   }
 }
 
+// The first step's buckets go before their successors are made: their memory is then there for these.
+void GradientBuckets::drop_old_buckets() {
+  if (!buffers_.empty() || record_order_) {
+    return;
+  }
+  for (const TrainedParameter& parameter : parameters_) {
+    parameter.leaf->as_leaf()->clear();
+    parameter.leaf->as_leaf()->set_buffer({});
+  }
+  release_cached_memory();
+}
+
 void GradientBuckets::open_leaf(const LeafPlace& place) {
+  drop_old_buckets();
   allocate_buffers(std::max(place.plan->lanes.depth, 1));
   height_ = place.height;
   merges_ = place.last && options_.order == comm::ReduceOrder::fast ? place.height : place.merges;
@@ -157,6 +170,7 @@ void GradientBuckets::end_leaf(std::vector<bool>& used) {
 }
 
 void GradientBuckets::reduce_without_parts(const StepPlan& plan) {
+  drop_old_buckets();
   allocate_buffers(1);
   plan_ = &plan;
   next_to_start_ = 0;

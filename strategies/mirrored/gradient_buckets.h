@@ -54,6 +54,7 @@ class GradientBuckets final : public GradientReduction {
   };
 
   void plan(std::vector<std::size_t> order);
+  void drop_old_buckets();
   void allocate_buffers(int depth);
   void on_ready(std::size_t parameter);
   void bucket_full(std::size_t bucket);

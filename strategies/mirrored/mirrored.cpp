@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "trireme/core/array/allocator.h"
 #include "trireme/core/array/bf16_rows.h"
 #include "trireme/core/base/parallel.h"
 
@@ -52,6 +53,7 @@ void Mirrored::place_parameters() {
     offset += padded_to_lines(values_.back().count());
   }
   communicator().broadcast(block, 0, {.name = "initial parameters"}).wait();
+  release_cached_memory();  // of the values as they were before: their sizes do not come again
   if (options_.param_dtype == DType::bf16) {
     make_copies();
   }

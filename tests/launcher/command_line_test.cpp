@@ -36,7 +36,11 @@ TEST(CommandLine, WrongUsageExitsWithTwo) {
                                                 {"bench", "sails"},
                                                 {"bench", "all_reduce", "--ranks", "many"},
                                                 {"run"},
-                                                {"run", "--sail"}}) {
+                                                {"run", "--sail"},
+                                                {"plan"},
+                                                {"plan", "--sail", "--", "x"},
+                                                {"plan", "--nnodes", "0", "--", "true"},
+                                                {"plan", "--", "no_such_program"}}) {
     const auto result = trireme(words);
     EXPECT_EQ(result.exit_code, 2) << ::testing::PrintToString(words);
     EXPECT_EQ(result.out, "");
@@ -45,7 +49,7 @@ TEST(CommandLine, WrongUsageExitsWithTwo) {
 }
 
 TEST(CommandLine, CommandsNotBuiltYetSayWhatToDoInstead) {
-  for (const char* command : {"plan", "status", "simulate"}) {
+  for (const char* command : {"status", "simulate"}) {
     const auto result = trireme({command});
     EXPECT_EQ(result.exit_code, 2);
     EXPECT_THAT(result.err, HasSubstr("not built yet; for now,"));
@@ -53,7 +57,7 @@ TEST(CommandLine, CommandsNotBuiltYetSayWhatToDoInstead) {
 }
 
 TEST(CommandLine, EachCommandExplainsItself) {
-  for (const char* command : {"run", "bench", "doctor", "ckpt"}) {
+  for (const char* command : {"run", "plan", "bench", "doctor", "ckpt"}) {
     const auto result = trireme({command, "--help"});
     EXPECT_EQ(result.exit_code, 0);
     EXPECT_THAT(result.out, HasSubstr(std::string("trireme ") + command));

@@ -51,6 +51,14 @@ TEST_F(Sharded, HasTheBitsOfMirroredTrainingInEveryStageOnProcesses) {
   }
 }
 
+TEST_F(Sharded, TrainsInMixedPrecision) {
+  const std::vector<std::string> bf16 = gpt({"--steps", "4", "--precision", "bf16"});
+  const std::string expected = hash_after(bf16);
+  EXPECT_EQ(hash_after(launched(3, with(bf16, sharded("2")))), expected);
+  EXPECT_EQ(hash_after(with(with(bf16, sharded("3")), threads("2"))), expected);
+  EXPECT_EQ(hash_after(with(gpt({"--steps", "4"}), sharded("1", {"--param-dtype", "bf16"}))), expected);
+}
+
 TEST_F(Sharded, GoesOnFromAnyCheckpointAndSavesForAny) {
   const std::string expected = hash_after(gpt({"--steps", "9"}));
   const std::string saved = dir_ / "checkpoints";

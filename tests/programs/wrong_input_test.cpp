@@ -69,7 +69,6 @@ TEST_F(WrongInput, WhatThisVersionOrMachineDoesNotHave) {
   expect_error(gpt({"--device", "cuda"}), 2, "use --device cpu");
   expect_error(gpt({"--strategy", "parameter_server"}), 2, "not built in this version");
   expect_error(gpt({"--backend", "nccl"}), 2, "not built in this version");
-  expect_error(gpt({"--precision", "bf16", "--strategy", "fully_sharded"}), 2, "not built in this version");
   expect_error(gpt({"--tensorboard", "runs"}), 2, "not built in this version");
   expect_error(gpt({"--cpu-offload"}), 2, "belongs to --strategy fully_sharded");
 }

@@ -180,8 +180,6 @@ TEST(Options, WhatThisVersionDoesNotHaveIsAnErrorAndNeverSilence) {
   EXPECT_THAT(complaint({"--strategy", "parameter_server"}), testing::HasSubstr("not built in this version"));
   EXPECT_THAT(complaint({"--backend", "nccl"}), testing::HasSubstr("not built in this version; use --backend auto"));
   EXPECT_THAT(complaint({"--device", "cuda"}), testing::HasSubstr("use --device cpu"));
-  EXPECT_THAT(complaint({"--precision", "bf16", "--strategy", "fully_sharded"}),
-              testing::HasSubstr("not built in this version; use --strategy mirrored"));
   for (const LaterOption& later : later_options()) {
     const std::string message = later.is_flag ? complaint({later.name.c_str()}) : complaint({later.name.c_str(), "2"});
     EXPECT_THAT(message, testing::StartsWith(later.name + ": not built in this version"));
@@ -269,6 +267,8 @@ TEST(Options, OfShardingAreChecked) {
   EXPECT_THAT(complaint({"--strategy", "fully_sharded", "--zero-stage", "0"}), testing::HasSubstr("--zero-stage"));
   EXPECT_THAT(complaint({"--strategy", "fully_sharded", "--reshard-after-forward", "maybe"}),
               testing::HasSubstr("true, false or a number of ranks expected"));
+  EXPECT_THAT(complaint({"--param-dtype", "bf16"}), testing::HasSubstr("it belongs to --strategy fully_sharded"));
+  EXPECT_THAT(complaint({"--strategy", "fully_sharded", "--reduce-dtype", "f16"}), testing::HasSubstr("f32|bf16"));
   EXPECT_EQ(std::get<bool>(parse_reshard_after_forward("false")), false);
   EXPECT_EQ(std::get<int>(parse_reshard_after_forward("2")), 2);
 }

@@ -17,6 +17,7 @@ namespace {
 ActivationMemory measure_once(const std::function<Tensor()>& loss_of) {
   const std::int64_t before = memory_stats().bytes_in_use;
   reset_memory_peak();
+  const std::int64_t reserved = memory_stats().bytes_reserved;
   ActivationMemory measured;
   {
     const Tensor loss = loss_of();
@@ -26,6 +27,7 @@ ActivationMemory measure_once(const std::function<Tensor()>& loss_of) {
     loss.backward();
   }
   measured.backward_peak = memory_stats().bytes_in_use_peak - before;
+  measured.reserved = memory_stats().bytes_reserved - reserved;
   return measured;
 }
 
@@ -42,22 +44,25 @@ ActivationMemory measure(Module& model, const std::function<Tensor()>& loss_of) 
     }
     return measure_once(loss_of);
   };
-  release_cached_memory();
   pass();
+  release_cached_memory();
   const ActivationMemory measured = pass();
+  const ActivationMemory again = pass();
+  EXPECT_LE(again.reserved, measured.reserved / 100) << "the first pass was not like the others";
   for (const NamedParameter& parameter : model.parameters()) {
     parameter.tensor.leaf_node().set_buffer({});
   }
   return measured;
 }
 
-void expect_within_two_percent(const ActivationMemory& planned, const ActivationMemory& measured) {
-  const auto near = [](std::int64_t a, std::int64_t b, const char* what) {
-    EXPECT_NEAR(static_cast<double>(a), static_cast<double>(b), 0.02 * static_cast<double>(b)) << what;
+void expect_near(const ActivationMemory& planned, const ActivationMemory& measured) {
+  const auto near = [](std::int64_t a, std::int64_t b, const char* what, double share = 0.02) {
+    EXPECT_NEAR(static_cast<double>(a), static_cast<double>(b), share * static_cast<double>(b)) << what;
   };
   near(planned.kept, measured.kept, "kept between forward and backward");
   near(planned.forward_peak, measured.forward_peak, "peak of forward");
   near(planned.backward_peak, measured.backward_peak, "peak of backward");
+  near(planned.reserved, measured.reserved, "taken from the system", 0.04);  // small arrays come in chunks of 1 MiB
 }
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -79,7 +84,7 @@ class ActivationMemoryTest : public testing::Test {
     checkpoint_activations(model, checkpointing);
     const Array tokens = Array::zeros({sequences, options.context}, DType::i32);
     const ActivationMemory measured = measure(model, [&] { return model.loss(tokens, tokens); });
-    expect_within_two_percent(model.activation_memory(sequences, options.context), measured);
+    expect_near(model.activation_memory(sequences, options.context), measured);
   }
 };
 
@@ -104,7 +109,7 @@ TEST_F(ActivationMemoryTest, OfSimpleNet) {
   const Array images = Array::full({4096, 784}, 0.5);
   const Array labels = Array::zeros({4096}, DType::u8);
   const ActivationMemory measured = measure(model, [&] { return cross_entropy(model(Tensor(images)), labels); });
-  expect_within_two_percent(model.activation_memory(4096), measured);
+  expect_near(model.activation_memory(4096), measured);
 }
 
 TEST_F(ActivationMemoryTest, OfAResNet) {
@@ -114,7 +119,7 @@ TEST_F(ActivationMemoryTest, OfAResNet) {
     const Array images = Array::full({12, 3, 32, 32}, 0.5);
     const Array labels = Array::zeros({12}, DType::u8);
     const ActivationMemory measured = measure(model, [&] { return cross_entropy(model(Tensor(images)), labels); });
-    expect_within_two_percent(model.activation_memory(12, 32, 32), measured);
+    expect_near(model.activation_memory(12, 32, 32), measured);
   }
 }
 

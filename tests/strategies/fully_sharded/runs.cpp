@@ -72,7 +72,8 @@ std::unique_ptr<strategies::Strategy> make_strategy(comm::World world, const Job
   if (job.sharded) {
     return std::make_unique<strategies::FullySharded>(std::move(world), *job.sharded);
   }
-  return std::make_unique<strategies::Mirrored>(std::move(world), strategies::MirroredOptions{});
+  return std::make_unique<strategies::Mirrored>(std::move(world),
+                                                strategies::MirroredOptions{.param_dtype = job.param_dtype});
 }
 
 std::ostream& operator<<(std::ostream& out, const Outcome& outcome) {

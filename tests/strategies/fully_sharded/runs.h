@@ -37,6 +37,7 @@ struct Job {
   std::int64_t accumulate = 1;
   std::vector<std::int64_t> batches = {12, 12, 12};
   std::int64_t first_step = 0;
+  DType param_dtype = DType::f32;  // of mirrored training; a sharded one says so itself
   double clip = 0.5;
   MakeTask task = [] { return gpt(); };
   std::function<std::unique_ptr<optim::Optimizer>()> optimizer = {};  // nothing: AdamW

@@ -55,6 +55,7 @@ class Variants : public testing::TestWithParam<Variant> {
     job.world = GetParam().world;
     job.over = GetParam().over;
     job.sharded = GetParam().options;
+    job.sharded->param_dtype = job.param_dtype;
     EXPECT_EQ(run(job), alone);
   }
 };
@@ -80,6 +81,14 @@ TEST_P(Variants, OfASparseTable) {
   job.optimizer = [] { return std::make_unique<optim::Adagrad>(); };
   expect_same_bits(job);
   job.optimizer = [] { return std::make_unique<optim::RowwiseAdagrad>(); };
+  expect_same_bits(job);
+}
+TEST_P(Variants, InMixedPrecision) {
+  Job job{.lanes = 7, .batches = {14, 14, 3, 14}, .param_dtype = DType::bf16};
+  expect_same_bits(job);
+  job.task = odd;
+  expect_same_bits(job);
+  job.task = table;
   expect_same_bits(job);
 }
 TEST_P(Variants, OfValuesThatRankZeroHadBefore) {
@@ -136,6 +145,22 @@ TEST(FullyShardedFastOrder, IsCloseToTheCanonicalOneAndTheSameFromRunToRun) {
   for (std::size_t i = 0; i < fast.losses.size(); ++i) {
     EXPECT_NEAR(fast.losses[i], canonical.losses[i], 1e-5 * canonical.losses[i]);
     EXPECT_NEAR(fast.norms[i], canonical.norms[i], 1e-5 * canonical.norms[i]);
+  }
+}
+
+TEST(FullyShardedReduceDtype, RoundsEachLaneWhateverTheShape) {
+  Job job{.lanes = 7, .batches = {14, 14, 3, 14}};
+  const Outcome exact = run(job);
+  job.sharded = FullyShardedOptions{.reduce_dtype = DType::bf16};
+  const Outcome rounded = run(job);
+  EXPECT_NE(rounded.hash, exact.hash);
+  EXPECT_NEAR(rounded.norms[0], exact.norms[0], 4e-3 * exact.norms[0]);
+  for (const Variant& variant : variants()) {
+    job.world = variant.world;
+    job.over = variant.over;
+    job.sharded = variant.options;
+    job.sharded->reduce_dtype = DType::bf16;
+    EXPECT_EQ(run(job), rounded) << variant.name;
   }
 }
 
