@@ -112,9 +112,9 @@ std::string verdict(const Json& plan) {
   if (plan["fits"]) {
     return text;
   }
-  text += fmt::format("\nWhat would change it{:<42}{:>14}{:>14}\n", "", "of a rank", "of a node");
+  text += fmt::format("\nWhat would change it{:<58}{:>12}{:>12}\n", "", "of a rank", "of a node");
   for (const Json& remedy : plan["remedies"]) {
-    text += fmt::format("  {:<60}{:>14}{:>14}  {}\n", remedy["change"].get<std::string>(),
+    text += fmt::format("  {:<76}{:>12}{:>12}  {}\n", remedy["change"].get<std::string>(),
                         bytes_text(remedy["bytes_per_rank"]), bytes_text(remedy["bytes_per_node"]),
                         remedy["fits"] ? "fits" : "");
   }

@@ -1,6 +1,8 @@
 // remedies_of() of job_plan.h: each change is planned like the job itself, so what it says is what would be.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "trireme/core/base/error.h"
 #include "trireme/core/nn/units.h"
 #include "trireme/training/job_plan.h"
@@ -18,13 +20,21 @@ struct Variant {
 class Search {
  public:
   Search(const Variant& start, nn::Module& model, const optim::Optimizer& optimizer, const StepFormula& step)
-      : start_(start), model_(model), optimizer_(optimizer), step_(step), best_(plan(start)) {}
+      : start_(start),
+        model_(model),
+        optimizer_(optimizer),
+        step_(step),
+        as_given_(plan(start).bytes_per_node()),
+        least_(as_given_) {}
 
-  // Keeps the variant if it can be and needs less on a node.
-  void try_out(const Variant& variant) {
+  // Keeps the variant if it can be and needs at least 1 % less on a node than the job; a combination must need less
+  // than all others.
+  void try_out(const Variant& variant, bool combination = false) {
     try {
       const JobPlan made = plan(variant);
-      if (made.bytes_per_node() < best_.bytes_per_node()) {
+      const std::int64_t most = combination ? least_ : as_given_ - as_given_ / 100;
+      if (made.bytes_per_node() < most) {
+        least_ = std::min(least_, made.bytes_per_node());
         found_.push_back({variant.change, made.memory.peak(), made.bytes_per_node()});
       }
     } catch (const Error& error) {
@@ -47,7 +57,8 @@ class Search {
   nn::Module& model_;
   const optim::Optimizer& optimizer_;
   const StepFormula& step_;
-  JobPlan best_;
+  std::int64_t as_given_;  // bytes of a node
+  std::int64_t least_;
   std::vector<Remedy> found_;
 };
 
@@ -80,7 +91,8 @@ void accumulate_most(Variant& variant) {
 }
 
 void halve_batch(Variant& variant) {
-  variant.options.global_batch /= 2;
+  const std::int64_t leaves = variant.options.lanes_or(variant.world.default_lanes) * variant.options.accumulate;
+  variant.options.global_batch = leaves * std::max<std::int64_t>(1, variant.options.global_batch / leaves / 2);
   append(variant, fmt::format("--global-batch {}", variant.options.global_batch));
 }
 
@@ -88,6 +100,11 @@ void double_nodes(Variant& variant) {
   variant.world.ranks *= 2;
   variant.world.default_lanes *= 2;
   append(variant, fmt::format("--nnodes {}", variant.world.ranks / variant.world.ranks_per_node));
+  const std::int64_t leaves = variant.options.lanes_or(variant.world.default_lanes) * variant.options.accumulate;
+  if (variant.options.global_batch % leaves != 0) {
+    variant.options.global_batch = (variant.options.global_batch / leaves + 1) * leaves;
+    append(variant, fmt::format("--global-batch {}", variant.options.global_batch));
+  }
 }
 
 }  // namespace
@@ -112,15 +129,16 @@ std::vector<Remedy> remedies_of(const ProgramOptions& options, const PlannedWorl
   one(accumulate_most);
   one(halve_batch);
   one(double_nodes);
-  one([&](Variant& variant) {
-    if (!is_sharded_to(variant, 3)) {
-      shard(variant, 3);
-    }
-    if (!options.activation_checkpointing) {
-      checkpoint(variant);
-    }
-    accumulate_most(variant);
-  });
+  Variant all = start;
+  if (world.ranks > 1 && !is_sharded_to(all, 3)) {
+    shard(all, 3);
+  }
+  if (!options.activation_checkpointing) {
+    checkpoint(all);
+  }
+  search.try_out(all, true);
+  accumulate_most(all);
+  search.try_out(all, true);
   return search.found();
 }
 

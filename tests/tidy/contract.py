@@ -26,6 +26,7 @@ PROGRAMS = {
 }
 RUN = {"--nproc-per-node": (), "--max-restarts": (), "--log-dir": (), "--tee": (), "--standalone": (), "--nnodes": (),
        "--rdzv-endpoint": (), "--rdzv-id": ()}
+PLAN = {"--nproc-per-node": (), "--nnodes": (), "--json": ()}
 
 
 def help_of(command):
@@ -49,7 +50,8 @@ def check_help(tree):
     """Every option of the contract, with its values, is in the program's --help."""
     found = []
     commands = [([tree.build / "bin" / name, "--help"], options) for name, options in PROGRAMS.items()]
-    commands.append(([tree.build / "bin" / "trireme", "run", "--help"], RUN))
+    commands += [([tree.build / "bin" / "trireme", name, "--help"], options)
+                 for name, options in (("run", RUN), ("plan", PLAN))]
     for command, options in commands:
         shown = " ".join(str(part) for part in (command[0].name, *command[1:]))
         if not command[0].is_file():
