@@ -184,8 +184,8 @@ struct OptionParser::Impl {
              "spread over N ranks"));
     belongs(whole(group, "--shard-group", common.shard_group, 0,
                   "ranks among which rows are spread, copied across groups; 0: all"));
-    belongs(word(group, "--param-dtype", common.param_dtype, {"f32", "bf16"},
-                 "of what forward and backward read; the optimizer's values are f32; without it as --precision"));
+    word(group, "--param-dtype", common.param_dtype, {"f32", "bf16"},
+         "of what forward and backward read; the optimizer's values are f32; without it as --precision");
     belongs(word(group, "--reduce-dtype", common.reduce_dtype, {"f32", "bf16"},
                  "to which each lane's gradient is rounded before gradients are added, in f32"));
     CLI::Option* offload = app.add_flag("--cpu-offload", common.cpu_offload,
@@ -196,7 +196,8 @@ struct OptionParser::Impl {
 
   void check_sharding() const {
     for (const CLI::Option* option : sharding_options) {
-      require_usage(option->count() == 0 || common.strategy == "fully_sharded",
+      const bool usual = option->count() > 0 && option->results().back() == "f32";
+      require_usage(option->count() == 0 || usual || common.strategy == "fully_sharded",
                     "{} given with --strategy {}: it belongs to --strategy fully_sharded; use that, or leave it out",
                     option->get_name(), common.strategy);
     }

@@ -60,8 +60,9 @@ std::unique_ptr<strategies::Strategy> Session::make_strategy() const {
                     .cpu_offload = options_.cpu_offload});
   } else {
     strategy = std::make_unique<strategies::Mirrored>(
-        world_, strategies::MirroredOptions{
-                    .seed = options_.seed, .reduce_order = order, .param_dtype = dtype_from_name(options_.precision)});
+        world_,
+        strategies::MirroredOptions{
+            .seed = options_.seed, .reduce_order = order, .param_dtype = dtype_from_name(options_.compute_dtype())});
   }
   strategy->clip_grad_norm(options_.clip_norm);
   return strategy;

@@ -185,7 +185,7 @@ FitResult TrainingRun::finish() {
     const PhaseScope exporting(Phase::exporting);
     export_model(options_.export_file, strategy_);
   }
-  result.params_hash = strategies::params_hash(strategy_.full_parameters());
+  result.params_hash = strategies::params_hash(strategy_);
   if (interrupted) {
     const char* cause = stop_ == StopReason::signal ? signal_name(StopSignals::received()) : "time limit";
     reporter_.stopped(steps_done_, cause, result.saved);

@@ -267,7 +267,7 @@ TEST(Options, OfShardingAreChecked) {
   EXPECT_THAT(complaint({"--strategy", "fully_sharded", "--zero-stage", "0"}), testing::HasSubstr("--zero-stage"));
   EXPECT_THAT(complaint({"--strategy", "fully_sharded", "--reshard-after-forward", "maybe"}),
               testing::HasSubstr("true, false or a number of ranks expected"));
-  EXPECT_THAT(complaint({"--param-dtype", "bf16"}), testing::HasSubstr("it belongs to --strategy fully_sharded"));
+  EXPECT_THAT(complaint({"--reduce-dtype", "bf16"}), testing::HasSubstr("it belongs to --strategy fully_sharded"));
   EXPECT_THAT(complaint({"--strategy", "fully_sharded", "--reduce-dtype", "f16"}), testing::HasSubstr("f32|bf16"));
   EXPECT_EQ(std::get<bool>(parse_reshard_after_forward("false")), false);
   EXPECT_EQ(std::get<int>(parse_reshard_after_forward("2")), 2);

@@ -255,8 +255,7 @@ TEST(Mirrored, AModelLargerThanTheMachineIsAnErrorBeforeAnythingIsAllocated) {
       strategy.prepare(model, adamw);
       FAIL() << "no error";
     } catch (const Error& error) {
-      EXPECT_NE(std::string(error.what()).find("the job does not fit: rank 0 needs"), std::string::npos)
-          << error.what();
+      EXPECT_NE(std::string(error.what()).find("the job does not fit"), std::string::npos) << error.what();
     }
   });
 }
