@@ -53,7 +53,7 @@ std::string params_hash(Strategy& strategy) {
 std::vector<nn::NamedParameter> Strategy::full_parameters() {
   std::vector<nn::NamedParameter> all;
   for (const WholeParameter& parameter : whole_parameters()) {
-    all.push_back({.name = parameter.name, .tensor = Tensor(parameter.value()), .init = {}});
+    all.push_back({.name = parameter.name, .tensor = Tensor(parameter.value().clone()), .init = {}});
   }
   return all;
 }

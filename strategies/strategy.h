@@ -54,10 +54,10 @@ class Strategy : public StepOwner {
   // Somebody has written through state(): makes it what every rank computes with. Collective.
   virtual void state_written() = 0;
   // The whole model, in name order, one parameter in memory at a time: for export and params_hash. For sharded
-  // strategies every rank must ask for the same values in the same order. Valid until the strategy goes or the next
-  // step.
+  // strategies every rank must ask for the same values in the same order, and each is there until the next is asked
+  // for, or the next step.
   virtual std::vector<WholeParameter> whole_parameters() = 0;
-  // All of these at once. Collective for sharded strategies.
+  // Copies of all of these at once. Collective for sharded strategies.
   std::vector<nn::NamedParameter> full_parameters();
   virtual std::string_view name() const = 0;
   virtual const StepReport& report() const = 0;

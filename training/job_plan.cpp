@@ -93,7 +93,7 @@ JobPlan make_job_plan(const ProgramOptions& options, const PlannedWorld& world, 
     const ActivationMemory activations = step.activations(plan.items_per_leaf);
     memory.forward_peak = activations.forward_peak;
     memory.backward_peak = activations.backward_peak;
-    memory.other += activations.reserved - std::max(activations.forward_peak, activations.backward_peak);
+    memory.reserved = activations.reserved;
   }
   const std::vector<sharding::PlannedParameter> parameters = strategies::planned_parameters(model);
   memory.other += message_scratch(options, plan.shape, parameters);

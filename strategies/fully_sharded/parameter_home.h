@@ -24,7 +24,7 @@ class ParameterHome {
   // The rows of parameters that are trained, or of all, have changed on every rank: what forward reads is renewed.
   // Collective.
   virtual void publish(bool all) = 0;
-  // The whole value of a parameter, f32, between steps. Collective.
+  // The whole value of a parameter, f32, between steps; until the next is asked for, or the next step. Collective.
   virtual Array whole(std::size_t i) = 0;
   // Whether the parameter's tensor still is a view of this home.
   virtual bool holds(std::size_t i) const = 0;
