@@ -39,10 +39,7 @@ sharding::TrainingShape shape_of(const ProgramOptions& options, const PlannedWor
   shape.fast_order = options.reduce_order == "fast";
   shape.parameter_bytes = static_cast<std::int64_t>(size_of(dtype_from_name(options.compute_dtype())));
   shape.states = strategies::states_of(optimizer);
-  const bool sharded = options.strategy == "fully_sharded";
-  const DType read = dtype_from_name(sharded ? options.compute_dtype() : options.precision);
-  shape.parameter_bytes = static_cast<std::int64_t>(size_of(read));
-  if (sharded) {
+  if (options.strategy == "fully_sharded") {
     shape.zero_stage = static_cast<int>(options.zero_stage);
     shape.shard_group = static_cast<int>(options.shard_group);
     const int group = sharding::HybridGroups::make(world.ranks, shape.shard_group).group_size;
