@@ -1,5 +1,7 @@
 #include "trireme/strategies/fully_sharded/unit_passes.h"
 
+#include <algorithm>
+
 #include "trireme/core/base/step_context.h"
 
 namespace trireme::strategies {
@@ -84,35 +86,6 @@ void UnitPasses::record_event(Event event, std::size_t unit) {
   carry_out(event, unit);
 }
 
-// What an event means for the parameters; the same in a ghost pass.
-void UnitPasses::carry_out(Event event, std::size_t unit) {
-  switch (event) {
-    case Event::before_forward:
-      make_whole(unit, units_[unit].next);
-      return;
-    case Event::after_forward:
-      if (unit != last_forward_) {
-        home_->reshard_after_forward(unit);
-      }
-      return;
-    case Event::before_backward:
-      gradients_->limit_in_flight();
-      make_whole(unit, units_[unit].previous);
-      return;
-    case Event::after_backward:
-      home_->reshard(unit);
-      return;
-  }
-}
-
-void UnitPasses::make_whole(std::size_t unit, std::size_t ahead) {
-  home_->start_unshard(unit);
-  if (ahead != kNone) {
-    home_->start_unshard(ahead);
-  }
-  home_->unshard(unit);
-}
-
 void UnitPasses::before_forward(std::size_t u) {
   UnitPass& unit = units_[u];
   const bool first_run = trains() && !is_second_run();
@@ -195,6 +168,71 @@ void UnitPasses::require_in_place() const {
             "fully_sharded: parameter {} was given another array after prepare(); change its values through "
             "strategy.state(), or set it before prepare()",
             map_->parameters[i].name);
+  }
+}
+
+void UnitPasses::open_leaf(const LeafPlace& place) {
+  require(
+      units_[0].seen,
+      "backward: parameter {} has had no forward pass since prepare() or the last backward(): the loss was computed "
+      "before, or by a module whose forward is not announced; call the module, or open nn::ForwardScope in a "
+      "forward of its own",
+      gradients_->trained().front().name);
+  require_in_place();
+  plan_ = place.plan;
+  last_leaf_ = place.last;
+  ghosts_ = moves() ? most_leaves(*plan_) - static_cast<std::int64_t>(plan_->lanes.leaves.size()) : 0;
+  gradients_->open_leaf(place, ghosts_ == 0);
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    if (units_[u].seen && !units_[u].announced) {
+      gradients_->open_unit(u);
+    }
+  }
+}
+
+void UnitPasses::close_leaf() { closed_ = true; }
+
+void UnitPasses::end_pass() {
+  closed_ = false;
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    units_[u].seen = false;
+    units_[u].announced = false;
+    home_->reshard(u);
+  }
+}
+
+void UnitPasses::end_leaf(std::vector<bool>& used) {
+  for (std::size_t t = 0; t < gradients_->trained().size(); ++t) {
+    const TrainedParameter& parameter = gradients_->trained()[t];
+    const std::size_t u = map_->plan.unit_of[parameter.index];
+    require(units_[u].seen || !parameter.leaf->as_leaf()->gradient().defined(),
+            "backward: a gradient of parameter {} has come without a forward pass of its unit; call the module, not "
+            "its forward()",
+            parameter.name);
+  }
+  gradients_->complete_all();
+  used.resize(gradients_->trained().size());
+  for (std::size_t t = 0; t < used.size(); ++t) {
+    used[t] = gradients_->used(t);
+  }
+  end_pass();
+  std::swap(events_, last_events_);
+  events_.clear();
+  if (last_leaf_) {
+    run_ghosts(ghosts_);
+  }
+}
+
+void UnitPasses::reduce_without_parts(const StepPlan& plan) {
+  gradients_->open_without_parts(plan, !moves());
+  run_ghosts(moves() ? most_leaves(plan) : 0);
+}
+
+void UnitPasses::finish() {
+  gradients_->finish();
+  home_->settle();
+  if (!order_known_) {
+    learn_order();
   }
 }
 
