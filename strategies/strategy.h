@@ -62,6 +62,8 @@ class Strategy : public StepOwner {
   virtual std::string_view name() const = 0;
   virtual const StepReport& report() const = 0;
   virtual comm::Communicator& communicator() = 0;
+  // Sent to or read from other ranks by this one so far, over all communicators of the strategy that carry values.
+  virtual std::uint64_t bytes_moved() { return communicator().bytes_moved(); }
 
   // While it lives, backward() only accumulates in place and step() must not be called: gradient accumulation by hand
   // (the Loader's `accumulate` option does it with world-size-independent bits).

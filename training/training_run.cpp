@@ -205,7 +205,7 @@ void TrainingRun::write_done(FitResult& result) {
   result.items_per_second = reporter_.done({.steps = steps_done_,
                                             .params_hash = result.params_hash,
                                             .backend = ranks.backend(),
-                                            .comm_bytes = ranks.bytes_moved()});
+                                            .comm_bytes = strategy_.bytes_moved()});
 }
 
 }  // namespace trireme::training

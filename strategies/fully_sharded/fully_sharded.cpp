@@ -148,6 +148,14 @@ std::vector<sharding::StateTensor> FullySharded::state() {
   return state;
 }
 
+std::uint64_t FullySharded::bytes_moved() {
+  std::uint64_t bytes = communicator().bytes_moved() + home_->bytes_moved_apart();
+  if (ranks_.replicas != nullptr) {
+    bytes += ranks_.group->bytes_moved() + ranks_.replicas->bytes_moved();
+  }
+  return bytes;
+}
+
 void FullySharded::state_written() { home_->publish(true); }
 
 std::vector<WholeParameter> FullySharded::whole_parameters() {

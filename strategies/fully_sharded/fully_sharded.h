@@ -51,6 +51,7 @@ class FullySharded final : public LaneStrategy {
   void state_written() override;
   std::vector<WholeParameter> whole_parameters() override;
   std::string_view name() const override { return "fully_sharded"; }
+  std::uint64_t bytes_moved() override;
 
  protected:
   sharding::TrainingShape training_shape() const override;

@@ -28,6 +28,9 @@ class GatheredHome final : public ParameterHome {
   bool holds(std::size_t i) const override {
     return map_.parameters[i].tensor.array().storage().get() == places_[i].get();
   }
+  std::uint64_t bytes_moved_apart() const override {
+    return post_forward_group_ == nullptr ? 0 : post_forward_group_->bytes_moved();
+  }
   bool moves_in_steps() const override { return !keeps_whole_; }
   void start_unshard(std::size_t unit) override;
   void unshard(std::size_t unit) override;

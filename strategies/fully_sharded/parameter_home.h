@@ -29,6 +29,9 @@ class ParameterHome {
   // Whether the parameter's tensor still is a view of this home.
   virtual bool holds(std::size_t i) const = 0;
 
+  // By communicators of its own, besides the group's.
+  virtual std::uint64_t bytes_moved_apart() const { return 0; }
+
   // Whether units come and go during a step, so that all ranks must follow the same sequence of the calls below.
   virtual bool moves_in_steps() const { return false; }
   // Starts to make the unit whole, unless it is or is being made so. Collective, does not block.
