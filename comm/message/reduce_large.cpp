@@ -12,6 +12,7 @@ constexpr std::uint32_t kResultTag = 2;
 constexpr std::size_t kPieceBytes = 2 << 20;  // less costs wake-ups, more costs cache
 constexpr std::size_t kMaxScratchBytes = 64 << 20;
 constexpr std::size_t kLine = 64;
+constexpr std::size_t kMinSwapBytes = 128 << 10;  // smaller halves travel by cheaper ways
 constexpr std::size_t kMaxSwapBytes = 4 << 20;
 
 // Two ranks with a part each may as well swap whole arrays and both add: as many bytes as halves there and sums back,
@@ -19,7 +20,7 @@ constexpr std::size_t kMaxSwapBytes = 4 << 20;
 bool is_swap(const Operation& op, int size) {
   const bool all = op.kind == OpKind::all_reduce || op.kind == OpKind::all_reduce_parts;
   return all && size == 2 && op.layout->slots() == 2 && op.layout->most_parts == 1 &&
-         op.output.bytes() <= kMaxSwapBytes;
+         op.output.bytes() > kMinSwapBytes && op.output.bytes() <= kMaxSwapBytes;
 }
 
 // Of a slice, so that the pieces in flight fit into the scratch memory.
