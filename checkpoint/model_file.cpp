@@ -93,20 +93,20 @@ void load_rows(const ModelEntry& entry, const sharding::StateTensor& wanted) {
   }
 }
 
-void write_model(File& file, std::span<const sharding::StateTensor> tensors) {
+void write_model(File& file, std::span<const TensorSource> tensors) {
   std::vector<TensorToWrite> entries;
-  for (const sharding::StateTensor& tensor : tensors) {
-    require_valid(tensor);
-    require(tensor.rows.shape() == tensor.global_shape, "save {}: '{}' is not whole on this rank; gather it first",
-            file.path(), tensor.name);
-    entries.push_back({tensor.name, tensor.rows.dtype(), tensor.global_shape});
+  for (const TensorSource& tensor : tensors) {
+    entries.push_back({tensor.name, tensor.dtype, tensor.shape});
   }
   const PlannedFile plan = plan_safetensors(entries, {{"format", "pt"}}, kModelAlignment);
   file.resize(plan.file_bytes);
   file.reserve(plan.file_bytes);
   file.write(0, std::as_bytes(std::span(plan.header)));
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const Array values = tensors[i].rows.contiguous();
+    const Array values = tensors[i].values().contiguous();
+    require(values.shape() == tensors[i].shape && values.dtype() == tensors[i].dtype,
+            "save {}: '{}' was announced as {} of shape {} and is {}", file.path(), tensors[i].name,
+            name_of(tensors[i].dtype), to_string(tensors[i].shape), values);
     file.write(plan.begins[i], {values.bytes_data(), values.bytes()});
   }
   file.sync();
@@ -114,7 +114,7 @@ void write_model(File& file, std::span<const sharding::StateTensor> tensors) {
 
 }  // namespace
 
-void save_model(FileSystem& files, const std::string& path, std::span<const sharding::StateTensor> tensors) {
+void save_model(FileSystem& files, const std::string& path, std::span<const TensorSource> tensors) {
   const std::string parent = parent_path(path);
   const std::optional<FileStatus> there = files.status(path);
   require(!there || !there->is_directory, "save {}: it is a directory; give the name of a file", path);
@@ -123,6 +123,17 @@ void save_model(FileSystem& files, const std::string& path, std::span<const shar
   write_model(*files.open(unfinished, OpenMode::create), tensors);
   files.rename(unfinished, path);
   files.sync_directory(parent);
+}
+
+void save_model(FileSystem& files, const std::string& path, std::span<const sharding::StateTensor> tensors) {
+  std::vector<TensorSource> sources;
+  for (const sharding::StateTensor& tensor : tensors) {
+    require_valid(tensor);
+    require(tensor.rows.shape() == tensor.global_shape, "save {}: '{}' is not whole on this rank; gather it first",
+            path, tensor.name);
+    sources.push_back({tensor.name, tensor.global_shape, tensor.rows.dtype(), [rows = tensor.rows] { return rows; }});
+  }
+  save_model(files, path, std::span<const TensorSource>(sources));
 }
 
 void load_model(FileSystem& files, const std::string& path, std::span<const sharding::StateTensor> wanted) {

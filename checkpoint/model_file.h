@@ -2,6 +2,7 @@
 // names are the model's own ("transformer.wte.weight"), as Hugging Face writes them.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 
@@ -10,8 +11,19 @@
 
 namespace trireme::checkpoint {
 
-// Writes all tensors (each whole: row_begin 0, all rows) as `path`: beside it first, synced, then renamed, so that an
-// older file of that name stays until the new one is safe. One process calls this. Raises Error.
+// A tensor whose values are made when they are written.
+struct TensorSource {
+  std::string name;
+  Shape shape;
+  DType dtype = DType::f32;
+  std::function<Array()> values;
+};
+
+// Writes all tensors as `path`: beside it first, synced, then renamed, so that an older file of that name stays until
+// the new one is safe. One process calls this. Values are asked for once each, in order, and let go when written.
+// Raises Error, and what values() raises.
+void save_model(FileSystem& files, const std::string& path, std::span<const TensorSource> tensors);
+// Of tensors that are all there (each whole: row_begin 0, all rows).
 void save_model(FileSystem& files, const std::string& path, std::span<const sharding::StateTensor> tensors);
 
 // Fills `wanted[i].rows` (any rows of the whole tensor) from a safetensors file, or from several through Hugging Face's

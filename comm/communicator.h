@@ -129,7 +129,7 @@ class Communicator {
                             std::span<const std::int64_t> offsets, const Array& output, OpOptions options = {},
                             ReduceOp op = ReduceOp::sum);
   // output = the inputs of all ranks, in rank order; output.count() == size * input.count(). input may be its own slot
-  // of output (in place).
+  // of output (in place), which is only read then.
   Work all_gather(const Array& input, const Array& output, OpOptions options = {});
   // As above with pieces of different sizes: rank r brings offsets[r + 1] - offsets[r] elements. Pieces may be empty.
   Work all_gather_v(const Array& input, const Array& output, std::span<const std::int64_t> offsets,

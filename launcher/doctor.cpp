@@ -34,7 +34,8 @@ void print_machine(const MachineFacts& facts) {
   fmt::print("\nProcessor\n  {}\n  cores: {} usable by this process, {} online\n", facts.processor, facts.cores_usable,
              facts.cores_online);
   fmt::print("  instruction sets: {}\n", fmt::join(facts.instruction_sets, " "));
-  fmt::print("  in use by the kernels: {}\n", kernel_instruction_set());
+  fmt::print("  in use by the kernels: {}; bf16 products by {} instructions\n", kernel_instruction_set(),
+             native_bf16() ? "bf16" : "f32");
   fmt::print("\nMemory\n  physical {}, available {}, cgroup limit {}\n", bytes_text(facts.memory_bytes),
              bytes_text(facts.memory_available_bytes), bytes_text(facts.cgroup_limit_bytes));
   fmt::print("  shared memory files (memfd): {}, /dev/shm {}, free {}\n", yes_or_no(facts.memory_files),

@@ -46,12 +46,16 @@ class Maker {
                kMasterBytes * (keeps_whole_gradients() ? units_.gradient_elements() : shard_.gradient_elements));
     everywhere(MemoryKind::optimizer_state, kMasterBytes * shard_.state_elements);
     everywhere(MemoryKind::lane_partials, kMasterBytes * lane_partials());
-    everywhere(MemoryKind::other, step.other);
     set(MemoryKind::unit_parameters, MemoryPhase::forward, unit_parameters());
     set(MemoryKind::unit_parameters, MemoryPhase::backward, unit_parameters());
     set(MemoryKind::unit_gradients, MemoryPhase::backward, kMasterBytes * unit_gradients());
     set(MemoryKind::activations, MemoryPhase::forward, step.forward_peak);
     set(MemoryKind::activations, MemoryPhase::backward, step.backward_peak);
+    for (std::size_t phase = 0; phase < kMemoryPhases; ++phase) {  // freed blocks stay with the allocator
+      const auto which = static_cast<MemoryPhase>(phase);
+      const std::int64_t free = step.reserved - plan_.at(MemoryKind::activations, which);
+      set(MemoryKind::other, which, step.other + std::max<std::int64_t>(0, free));
+    }
     return plan_;
   }
 

@@ -47,6 +47,7 @@ std::string_view name_of(MemoryPhase phase);
 struct StepMemory {
   std::int64_t forward_peak = 0;   // activations: the most alive at once during a leaf's forward pass
   std::int64_t backward_peak = 0;  // and during its backward pass
+  std::int64_t reserved = 0;       // what the allocator holds for them from the first step on, in every phase
   std::int64_t other = 0;          // see MemoryKind::other
 };
 

@@ -45,11 +45,8 @@ class Maker {
   }
 
  private:
-  // A narrow gradient travels as such only where no partial sum does: where no rank owns several leaves.
-  std::int64_t gradient_bytes() const {
-    const bool single = most_leaves_of_rank(shape_) == 1 || shape_.fast_order;
-    return (single ? shape_.reduce_bytes : kMasterBytes) * units_.gradient_elements();
-  }
+  // Also with a narrower --reduce-dtype: what each lane brings is rounded, sums stay f32.
+  std::int64_t gradient_bytes() const { return kMasterBytes * units_.gradient_elements(); }
 
   // Parts that cross the group, over all its reductions: each brings the most that any rank has.
   std::int64_t parts_inside() const {

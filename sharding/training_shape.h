@@ -28,7 +28,6 @@ struct TrainingShape {
   int reshard_group = 0;
   std::int64_t parameter_bytes = 4;  // of an element that forward and backward read; masters are always f32
   bool separate_masters = false;     // masters lie apart even if both are f32 (--cpu-offload)
-  std::int64_t reduce_bytes = 4;     // of an element of a gradient that is sent
   bool fast_order = false;           // --reduce-order fast: a rank brings one sum, whatever the lane tree says
   OptimizerStates states = {};
 };

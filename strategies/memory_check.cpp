@@ -94,10 +94,12 @@ void require_memory(comm::Communicator& communicator, std::string_view who, cons
       kinds += fmt::format("{}{} {}", kinds.empty() ? "" : ", ", name_of(which), bytes_text(bytes));
     }
   }
-  fail(
-      "{}: the job does not fit: {} (of each rank: {}); shard it over more ranks or hosts with --strategy "
-      "fully_sharded, or train a smaller model; `trireme plan -- PROGRAM ARGS` compares the ways",
-      who, why, kinds);
+  const bool much_is_activations = 2 * plan.most_of(sharding::MemoryKind::activations) > plan.persistent();
+  fail("{}: the job does not fit: {} (of each rank: {}); {}; `trireme plan -- PROGRAM ARGS` compares the ways", who,
+       why, kinds,
+       much_is_activations
+           ? "use a smaller --global-batch, more --accumulate, or --activation-checkpointing"
+           : "shard it over more ranks or hosts with --strategy fully_sharded, or train a smaller model");
 }
 
 }  // namespace trireme::strategies

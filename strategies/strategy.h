@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,6 +26,14 @@ struct StepReport {
   std::chrono::nanoseconds comm_time{0};  // this rank waited for others
 };
 
+// A parameter of the whole model. On a sharded strategy value() is collective, and makes the whole only then.
+struct WholeParameter {
+  std::string name;
+  Shape shape;
+  DType dtype = DType::f32;
+  std::function<Array()> value;
+};
+
 class Strategy : public StepOwner {
  public:
   virtual ~Strategy() = default;
@@ -44,11 +53,17 @@ class Strategy : public StepOwner {
   virtual std::vector<sharding::StateTensor> state() = 0;
   // Somebody has written through state(): makes it what every rank computes with. Collective.
   virtual void state_written() = 0;
-  // The whole model on every rank, in name order, for export and params_hash. Collective for sharded strategies.
-  virtual std::vector<nn::NamedParameter> full_parameters() = 0;
+  // The whole model, in name order, one parameter in memory at a time: for export and params_hash. For sharded
+  // strategies every rank must ask for the same values in the same order, and each is there until the next is asked
+  // for, or the next step.
+  virtual std::vector<WholeParameter> whole_parameters() = 0;
+  // Copies of all of these at once. Collective for sharded strategies.
+  std::vector<nn::NamedParameter> full_parameters();
   virtual std::string_view name() const = 0;
   virtual const StepReport& report() const = 0;
   virtual comm::Communicator& communicator() = 0;
+  // Sent to or read from other ranks by this one so far, over all communicators of the strategy that carry values.
+  virtual std::uint64_t bytes_moved() { return communicator().bytes_moved(); }
 
   // While it lives, backward() only accumulates in place and step() must not be called: gradient accumulation by hand
   // (the Loader's `accumulate` option does it with world-size-independent bits).
@@ -65,7 +80,9 @@ class Strategy : public StepOwner {
   virtual NoSync no_sync() = 0;
 };
 
-// XXH3-64 over all parameters in name order: name, dtype, shape, little-endian bytes. 16 hex digits.
+// XXH3-64 over all parameters in name order: name, dtype, shape, little-endian bytes. 16 hex digits. The second form is
+// collective for sharded strategies.
 std::string params_hash(std::vector<nn::NamedParameter> parameters);
+std::string params_hash(Strategy& strategy);
 
 }  // namespace trireme::strategies

@@ -1,5 +1,7 @@
 #include "trireme/training/model_files.h"
 
+#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "trireme/checkpoint/model_file.h"
@@ -23,6 +25,29 @@ void append(std::vector<sharding::StateTensor>& out, std::vector<sharding::State
   }
 }
 
+// The other ranks take part in making every value, also of those that cannot be written any more.
+void write_on_this_rank(const std::string& path, std::vector<checkpoint::TensorSource>& whole) {
+  std::size_t made = 0;
+  for (checkpoint::TensorSource& tensor : whole) {
+    tensor.values = [&made, values = std::move(tensor.values)] {
+      ++made;
+      return values();
+    };
+  }
+  PosixFileSystem files;
+  try {
+    checkpoint::save_model(files, path, whole);
+  } catch (const comm::CommError&) {
+    throw;
+  } catch (const Error&) {
+    while (made < whole.size()) {
+      whole[made].values();
+    }
+    throw;
+  }
+  log::info("model written to {}", path);
+}
+
 }  // namespace
 
 void init_model(const std::string& path, strategies::Strategy& strategy) {
@@ -35,15 +60,19 @@ void init_model(const std::string& path, strategies::Strategy& strategy) {
 }
 
 void export_model(const std::string& path, strategies::Strategy& strategy) {
-  std::vector<sharding::StateTensor> whole;
-  for (const nn::NamedParameter& parameter : strategy.full_parameters()) {
-    whole.push_back({parameter.name, parameter.tensor.shape(), 0, parameter.tensor.array()});
+  std::vector<checkpoint::TensorSource> whole;
+  for (const strategies::WholeParameter& parameter : strategy.whole_parameters()) {
+    whole.push_back({parameter.name, parameter.shape, parameter.dtype, parameter.value});
   }
-  append(whole, strategy.state(), kBuffer);
+  std::vector<sharding::StateTensor> buffers;
+  append(buffers, strategy.state(), kBuffer);
+  for (const sharding::StateTensor& buffer : buffers) {
+    whole.push_back({buffer.name, buffer.rows.shape(), buffer.rows.dtype(), [rows = buffer.rows] { return rows; }});
+  }
   if (strategy.communicator().rank() == 0) {
-    PosixFileSystem files;
-    checkpoint::save_model(files, path, whole);
-    log::info("model written to {}", path);
+    write_on_this_rank(path, whole);
+  } else {
+    std::ranges::for_each(whole, [](const checkpoint::TensorSource& tensor) { tensor.values(); });
   }
 }
 

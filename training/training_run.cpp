@@ -185,7 +185,7 @@ FitResult TrainingRun::finish() {
     const PhaseScope exporting(Phase::exporting);
     export_model(options_.export_file, strategy_);
   }
-  result.params_hash = strategies::params_hash(strategy_.full_parameters());
+  result.params_hash = strategies::params_hash(strategy_);
   if (interrupted) {
     const char* cause = stop_ == StopReason::signal ? signal_name(StopSignals::received()) : "time limit";
     reporter_.stopped(steps_done_, cause, result.saved);
@@ -205,7 +205,7 @@ void TrainingRun::write_done(FitResult& result) {
   result.items_per_second = reporter_.done({.steps = steps_done_,
                                             .params_hash = result.params_hash,
                                             .backend = ranks.backend(),
-                                            .comm_bytes = ranks.bytes_moved()});
+                                            .comm_bytes = strategy_.bytes_moved()});
 }
 
 }  // namespace trireme::training

@@ -119,6 +119,16 @@ Array joined_inputs(const std::vector<const Operation*>& by_rank) {
   return joined;
 }
 
+// All of `from` but [begin, begin + own.count()), which are the rank's own; these only if they are not there already.
+void copy_around(const Array& to, const Array& from, std::int64_t begin, const Array& own) {
+  const std::int64_t end = begin + own.count();
+  copy_out(to.narrow(0, 0, begin), from, 0);
+  if (own.count() > 0 && to.narrow(0, begin, own.count()).bytes_data() != own.bytes_data()) {
+    copy_out(to.narrow(0, begin, own.count()), from, begin);
+  }
+  copy_out(to.narrow(0, end, to.count() - end), from, end);
+}
+
 void exchange_pieces(const std::vector<const Operation*>& by_rank) {
   const Array joined = joined_inputs(by_rank);
   const auto size = static_cast<std::int64_t>(by_rank.size());
@@ -166,8 +176,10 @@ void execute(const std::vector<const Operation*>& by_rank) {
     }
     case OpKind::all_gather: {
       const Array joined = joined_inputs(by_rank);
+      std::int64_t begin = 0;
       for (const Operation* operation : by_rank) {
-        copy_out(operation->output, joined, 0);
+        copy_around(operation->output.flatten(), joined, begin, operation->input);
+        begin += operation->input.count();
       }
       return;
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <vector>
 
 #include "trireme/comm/communicator.h"
@@ -25,6 +26,10 @@ struct Workspace {
 
   std::byte* scratch_of(std::size_t bytes);
 };
+
+// Scratch memory of a reduction in which each rank reduces at most `slice_bytes`, brought in by `slots` parts of which
+// `foreign` are other ranks'. A rank keeps the most that it has ever needed.
+std::size_t reduction_scratch(std::size_t slice_bytes, std::size_t slots, std::size_t foreign);
 
 // Each blocks until the operation is done on this rank. All raise LinkError when a peer is lost, and what the
 // transfers' `look` raises.

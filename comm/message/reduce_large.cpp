@@ -22,18 +22,26 @@ bool is_swap(const Operation& op, int size) {
          op.output.bytes() <= kMaxSwapBytes;
 }
 
+// Of a slice, so that the pieces in flight fit into the scratch memory.
+std::size_t piece_bytes(std::size_t slice_bytes, std::size_t slots) {
+  const std::size_t room = kMaxScratchBytes / Workspace::kRounds / std::max<std::size_t>(1, slots);
+  const std::size_t whole = (slice_bytes + kLine - 1) / kLine * kLine;
+  return std::max(kLine, std::min({kPieceBytes, room / kLine * kLine, whole}));
+}
+
 // The slices of the ranks, and the pieces of a slice: piece k of all slices makes round k.
 class Slicing {
  public:
   Slicing(const Operation& op, int size) : op_(op), size_(size), count_(count_of(op)), swap_(is_swap(op, size)) {
     const std::size_t element = size_of(op.output.dtype());
-    const auto slots = static_cast<std::size_t>(std::max(1, op.layout->slots()));
-    const std::size_t bytes = std::min(kPieceBytes, kMaxScratchBytes / Workspace::kRounds / slots);
-    piece_ = static_cast<std::int64_t>(std::max(kLine, bytes / kLine * kLine) / element);
     line_ = static_cast<std::int64_t>(kLine / element);
+    std::int64_t longest = 0;
     for (int rank = 0; rank < size; ++rank) {
-      rounds_ = std::max(rounds_, (end_of(rank) - begin_of(rank) + piece_ - 1) / piece_);
+      longest = std::max(longest, end_of(rank) - begin_of(rank));
     }
+    const auto slots = static_cast<std::size_t>(op.layout->slots());
+    piece_ = static_cast<std::int64_t>(piece_bytes(static_cast<std::size_t>(longest) * element, slots) / element);
+    rounds_ = (longest + piece_ - 1) / piece_;
   }
 
   std::int64_t rounds() const { return rounds_; }
@@ -93,10 +101,9 @@ class Reduction {
         workspace_(workspace),
         slicing_(op, size),
         element_(size_of(op.output.dtype())) {
-    const auto piece_bytes = static_cast<std::size_t>(slicing_.piece()) * element_;
+    piece_bytes_ = static_cast<std::size_t>(slicing_.piece()) * element_;
     foreign_ = static_cast<std::size_t>(op.layout->slots() - parts_of(rank));
-    scratch_ = workspace.scratch_of(Workspace::kRounds * foreign_ * piece_bytes);
-    piece_bytes_ = piece_bytes;
+    scratch_ = workspace.scratch_of(Workspace::kRounds * foreign_ * piece_bytes_);
   }
 
   void run() {
@@ -224,6 +231,10 @@ class Reduction {
 };
 
 }  // namespace
+
+std::size_t reduction_scratch(std::size_t slice_bytes, std::size_t slots, std::size_t foreign) {
+  return Workspace::kRounds * foreign * piece_bytes(slice_bytes, slots);
+}
 
 std::byte* Workspace::scratch_of(std::size_t bytes) {
   if (scratch.bytes() < bytes) {

@@ -28,7 +28,7 @@ std::size_t append(const Array& array, std::span<std::byte> payload, std::size_t
 }
 
 void copy(const Array& to, std::size_t offset, const std::byte* from, std::size_t bytes) {
-  if (bytes > 0) {
+  if (bytes > 0 && to.bytes_data() + offset != from) {  // in place: others may be reading there
     std::memmove(to.bytes_data() + offset, from, bytes);
   }
 }

@@ -21,9 +21,10 @@ namespace trireme::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// True where the instruction set has loads and stores that do not touch masked-out memory for lanes of T.
+// True where the instruction set has loads and stores that do not touch masked-out memory for lanes of T. Highway's
+// scalar ones touch it.
 template <class T>
-inline constexpr bool kMasksMemory = HWY_MEM_OPS_MIGHT_FAULT == 0 && sizeof(T) >= 4;
+inline constexpr bool kMasksMemory = HWY_MEM_OPS_MIGHT_FAULT == 0 && HWY_TARGET != HWY_SCALAR && sizeof(T) >= 4;
 
 // p[0, count) and zeros. REQUIRES: count <= Lanes(d). Touches no other memory.
 template <class D, class T = hn::TFromD<D>>

@@ -148,14 +148,24 @@ std::vector<sharding::StateTensor> FullySharded::state() {
   return state;
 }
 
+std::uint64_t FullySharded::bytes_moved() {
+  std::uint64_t bytes = communicator().bytes_moved() + home_->bytes_moved_apart();
+  if (ranks_.replicas != nullptr) {
+    bytes += ranks_.group->bytes_moved() + ranks_.replicas->bytes_moved();
+  }
+  return bytes;
+}
+
 void FullySharded::state_written() { home_->publish(true); }
 
-std::vector<nn::NamedParameter> FullySharded::full_parameters() {
-  std::vector<nn::NamedParameter> whole;
+std::vector<WholeParameter> FullySharded::whole_parameters() {
+  std::vector<WholeParameter> whole;
   for (std::size_t i = 0; i < parameters().size(); ++i) {
-    whole.push_back({parameters()[i].name, Tensor(home_->whole(i)), parameters()[i].init, parameters()[i].sparse});
+    const Array& rows = home_->rows(i);
+    whole.push_back(
+        {parameters()[i].name, parameters()[i].tensor.shape(), rows.dtype(), [this, i] { return home_->whole(i); }});
   }
-  std::sort(whole.begin(), whole.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  std::ranges::sort(whole, {}, &WholeParameter::name);
   return whole;
 }
 

@@ -49,8 +49,9 @@ class FullySharded final : public LaneStrategy {
 
   std::vector<sharding::StateTensor> state() override;
   void state_written() override;
-  std::vector<nn::NamedParameter> full_parameters() override;
+  std::vector<WholeParameter> whole_parameters() override;
   std::string_view name() const override { return "fully_sharded"; }
+  std::uint64_t bytes_moved() override;
 
  protected:
   sharding::TrainingShape training_shape() const override;

@@ -28,6 +28,9 @@ class GatheredHome final : public ParameterHome {
   bool holds(std::size_t i) const override {
     return map_.parameters[i].tensor.array().storage().get() == places_[i].get();
   }
+  std::uint64_t bytes_moved_apart() const override {
+    return post_forward_group_ == nullptr ? 0 : post_forward_group_->bytes_moved();
+  }
   bool moves_in_steps() const override { return !keeps_whole_; }
   void start_unshard(std::size_t unit) override;
   void unshard(std::size_t unit) override;
@@ -45,6 +48,7 @@ class GatheredHome final : public ParameterHome {
   };
 
   void place_tensors();
+  void take_back_lent();
   void keep_rows(std::size_t unit);
   void attach(std::size_t unit);
   void detach(std::size_t unit) noexcept;
@@ -63,6 +67,7 @@ class GatheredHome final : public ParameterHome {
   bool keeps_whole_;
   bool stays_after_forward_;
   BufferPool pool_;
+  Array lent_;  // a unit's buffer, in which somebody looks at the whole value of a parameter between steps
   std::vector<Unit> units_;
   std::vector<StorageRef> places_;                               // [parameter]
   std::vector<std::string> names_;                               // [parameter]: of its gathers
@@ -174,7 +179,15 @@ sharding::RowRange GatheredHome::kept_range(const sharding::UnitParameter& param
   return {offsets[place], offsets[place + 1]};
 }
 
+void GatheredHome::take_back_lent() {
+  if (lent_.defined()) {
+    pool_.give(std::move(lent_));
+    lent_ = Array();
+  }
+}
+
 void GatheredHome::start_unshard(std::size_t u) {
+  take_back_lent();
   Unit& unit = units_[u];
   if (unit.state == UnitState::gathering || unit.state == UnitState::unsharded) {
     return;
@@ -266,12 +279,21 @@ void GatheredHome::keep_rows(std::size_t u) {
 }
 
 Array GatheredHome::whole(std::size_t i) {
-  if (!keeps_whole_ || map_.dtypes[i] != DType::f32) {
+  if (map_.dtypes[i] != DType::f32) {
     return gather_rows(*group_, map_, i, rows(i));
   }
   const std::size_t u = map_.plan.unit_of[i];
-  unshard(u);
-  return view(u, map_.placement(i)).reshape(map_.parameters[i].tensor.shape());
+  const sharding::UnitParameter& parameter = map_.placement(i);
+  const Shape& shape = map_.parameters[i].tensor.shape();
+  if (keeps_whole_) {
+    unshard(u);
+    return view(u, parameter).reshape(shape);
+  }
+  take_back_lent();
+  lent_ = pool_.take(map_.unit_bytes[u]);
+  const Array value = view_at(lent_, map_.byte_offsets[i], {parameter.row_offsets.back()}, DType::f32);
+  group_->all_gather_v(rows(i), value, parameter.row_offsets, {.name = names_[i]}).wait();
+  return value.reshape(shape);
 }
 
 }  // namespace

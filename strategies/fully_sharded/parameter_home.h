@@ -24,10 +24,13 @@ class ParameterHome {
   // The rows of parameters that are trained, or of all, have changed on every rank: what forward reads is renewed.
   // Collective.
   virtual void publish(bool all) = 0;
-  // The whole value of a parameter, f32, between steps. Collective.
+  // The whole value of a parameter, f32, between steps; until the next is asked for, or the next step. Collective.
   virtual Array whole(std::size_t i) = 0;
   // Whether the parameter's tensor still is a view of this home.
   virtual bool holds(std::size_t i) const = 0;
+
+  // By communicators of its own, besides the group's.
+  virtual std::uint64_t bytes_moved_apart() const { return 0; }
 
   // Whether units come and go during a step, so that all ranks must follow the same sequence of the calls below.
   virtual bool moves_in_steps() const { return false; }

@@ -33,7 +33,6 @@ sharding::TrainingShape Mirrored::training_shape() const {
 // All parameters side by side in one block; rank 0's values everywhere, as DistributedDataParallel does, because a
 // program may have loaded or set values of its own before prepare().
 void Mirrored::place_parameters() {
-  model().initialize(options_.seed);
   std::int64_t elements = 0;
   for (const nn::NamedParameter& parameter : parameters()) {
     elements += padded_to_lines(parameter.tensor.count());
@@ -44,7 +43,11 @@ void Mirrored::place_parameters() {
   for (nn::NamedParameter& parameter : parameters()) {
     const Array& value = parameter.tensor.array();
     Array place = block.narrow(0, offset, value.count()).reshape(value.shape());
-    place.copy_from(value);
+    if (value.defined()) {
+      place.copy_from(value);
+    } else {  // made where it stays: there is no second copy of the model, not even for a moment
+      parameter.init.fill(options_.seed, parameter.name, 0, place);
+    }
     values_.push_back(place);
     parameter.tensor.set_value(std::move(place));
     offset += padded_to_lines(values_.back().count());
@@ -122,13 +125,13 @@ std::vector<sharding::StateTensor> Mirrored::state() {
   return state;
 }
 
-std::vector<nn::NamedParameter> Mirrored::full_parameters() {
-  std::vector<nn::NamedParameter> sorted = parameters();
+std::vector<WholeParameter> Mirrored::whole_parameters() {
+  std::vector<WholeParameter> whole;
   for (std::size_t i = 0; i < values_.size(); ++i) {
-    sorted[i].tensor = Tensor(values_[i]);
+    whole.push_back({parameters()[i].name, values_[i].shape(), values_[i].dtype(), [this, i] { return values_[i]; }});
   }
-  std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  return sorted;
+  std::ranges::sort(whole, {}, &WholeParameter::name);
+  return whole;
 }
 
 }  // namespace trireme::strategies

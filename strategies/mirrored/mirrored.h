@@ -19,7 +19,7 @@ struct MirroredOptions {
   // depend on the number of ranks and on the backend; loss, weights and norm are added exactly as ever.
   comm::ReduceOrder reduce_order = comm::ReduceOrder::canonical;
   // bf16: forward and backward read copies of the parameters that are rounded after each update, so matrix products are
-  // bf16 products. What the optimizer updates, gradients, and all that state() and full_parameters() show stay f32.
+  // bf16 products. What the optimizer updates, gradients, and all that state() and whole_parameters() show stay f32.
   // Tables with lazy row updates (sparse) have no copies: rounding them would touch every row in every step.
   DType param_dtype = DType::f32;
 };
@@ -32,7 +32,7 @@ class Mirrored final : public LaneStrategy {
 
   std::vector<sharding::StateTensor> state() override;
   void state_written() override { round_copies(); }
-  std::vector<nn::NamedParameter> full_parameters() override;
+  std::vector<WholeParameter> whole_parameters() override;
   std::string_view name() const override { return "mirrored"; }
 
  protected:

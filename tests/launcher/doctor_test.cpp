@@ -170,8 +170,8 @@ TEST(Doctor, SaysWhatRunsHere) {
   const test::TempDir folder;
   const auto result = doctor({"--dir", folder.path().string()});
   EXPECT_EQ(result.exit_code, 0) << result.out;
-  for (const char* word :
-       {"in use by the kernels: ", "/dev/shm", "cgroup", "loopback", "gloo: ", "mpi: ", "Disk", "Advice"}) {
+  for (const char* word : {"in use by the kernels: ", "bf16 products by ", "/dev/shm", "cgroup", "loopback",
+                           "gloo: ", "mpi: ", "Disk", "Advice"}) {
     EXPECT_THAT(result.out, HasSubstr(word));
   }
 }

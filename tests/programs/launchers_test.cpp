@@ -76,6 +76,7 @@ TEST_F(Launchers, MpirunStartsRanksOfOneHost) {
   if (can_test_mpi()) {
     expect_same(with(mpirun, program({"--backend", "mpi"})), "mpi");
     expect_same(with(mpirun, program({"--backend", "hierarchical"})), "shm+mpi");
+    expect_same(with(mpirun, program({"--backend", "mpi", "--strategy", "fully_sharded"})), "mpi");
   }
 }
 

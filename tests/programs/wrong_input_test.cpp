@@ -81,8 +81,8 @@ TEST_F(WrongInput, ShapesThatDoNotDivide) {
 
 TEST_F(WrongInput, SizesThatNoMachineHolds) {
   expect_error(gpt({"--layers", "100000"}), 2, "at most 10000");
-  expect_error(gpt({"--global-batch", "1000000000000"}), 2, "use a smaller one");
-  expect_error(gpt({"--width", "1048576", "--layers", "100"}), 1, "GiB on every rank");
+  expect_error(gpt({"--global-batch", "1000000000000"}), 1, "use a smaller --global-batch");
+  expect_error(gpt({"--width", "1048576", "--layers", "100"}), 1, "the job does not fit: rank 0 needs");
 }
 
 TEST_F(WrongInput, FewerLanesThanRanks) {

@@ -134,12 +134,20 @@ TEST(MemoryPlan, AFrozenParameterHasNoGradientButAState) {
 }
 
 TEST(MemoryPlan, ActivationsCountInTheirPhase) {
-  const MemoryPlan plan = MemoryPlan::make(shape_of(4, 0), small_model(), {1000, 70000, 500});
+  const MemoryPlan plan = MemoryPlan::make(shape_of(4, 0), small_model(), {1000, 70000, 0, 500});
   EXPECT_EQ(plan.at(MemoryKind::activations, MemoryPhase::forward), 1000);
   EXPECT_EQ(plan.at(MemoryKind::activations, MemoryPhase::backward), 70000);
   EXPECT_EQ(plan.at(MemoryKind::activations, MemoryPhase::update), 0);
   EXPECT_EQ(plan.peak_phase(), MemoryPhase::backward);
   EXPECT_EQ(plan.peak(), 4 * 2048 * 4 + 70000 + 500);
+}
+
+TEST(MemoryPlan, WhatTheAllocatorHasReservedStays) {
+  const MemoryPlan plan = MemoryPlan::make(shape_of(4, 0), small_model(), {1000, 70000, 80000, 500});
+  EXPECT_EQ(plan.at(MemoryKind::other, MemoryPhase::forward), 79500);
+  EXPECT_EQ(plan.at(MemoryKind::other, MemoryPhase::backward), 10500);
+  EXPECT_EQ(plan.at(MemoryKind::other, MemoryPhase::between_steps), 80500);
+  EXPECT_EQ(plan.peak(), 4 * 2048 * 4 + 80000 + 500);
 }
 
 // Figure 1 of the paper, in f32 throughout, for GPT-2 124M with Adam.

@@ -138,6 +138,9 @@ Bytes bytes_of_pass(std::int64_t layers, bool checkpointed) {
 }
 
 TEST(ActivationCheckpointing, ABlockKeepsItsInputOnlyAndThePeakHasTheActivationsOfOneBlock) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "under AddressSanitizer blocks do not come from the arena, which counts them";
+#endif
   const Bytes plain_two = bytes_of_pass(2, false);
   const Bytes plain_ten = bytes_of_pass(10, false);
   const Bytes two = bytes_of_pass(2, true);
