@@ -1,14 +1,13 @@
 #include "trireme/training/job_plan.h"
 
 #include <algorithm>
-#include <variant>
 
 #include "trireme/comm/message/large.h"
 #include "trireme/core/base/error.h"
 #include "trireme/sharding/hybrid_groups.h"
-#include "trireme/strategies/mirrored/mirrored.h"
 #include "trireme/strategies/planned_parameters.h"
 #include "trireme/training/process_stats.h"
+#include "trireme/training/strategy_options.h"
 
 namespace trireme::training {
 namespace {
@@ -16,14 +15,6 @@ namespace {
 // Packed panels of matrix products, rows of attention scores, patches of convolutions: kept by each thread.
 constexpr std::int64_t kKernelScratch = 4 << 20;
 constexpr std::int64_t kBatchesAlive = 3;  // the one in use, and those that a loader makes ahead
-
-int reshard_group_of(const ProgramOptions& options) {
-  const std::variant<bool, int> given = parse_reshard_after_forward(options.reshard_after_forward);
-  if (const bool* const whether = std::get_if<bool>(&given)) {
-    return *whether ? 0 : 1;
-  }
-  return std::get<int>(given);
-}
 
 // Whether the ranks of a shard group are processes of one host that share memory.
 bool maps_parameters(const ProgramOptions& options, const PlannedWorld& world, int group) {
@@ -34,19 +25,16 @@ bool maps_parameters(const ProgramOptions& options, const PlannedWorld& world, i
 sharding::TrainingShape shape_of(const ProgramOptions& options, const PlannedWorld& world,
                                  const optim::Optimizer& optimizer) {
   sharding::TrainingShape shape;
+  if (options.strategy == "fully_sharded") {
+    const strategies::FullyShardedOptions sharded = fully_sharded_options(options);
+    const int group = sharding::HybridGroups::make(world.ranks, sharded.shard_group).group_size;
+    shape = strategies::FullySharded::shape_of(sharded, world.ranks, maps_parameters(options, world, group));
+  } else {
+    shape = strategies::Mirrored::shape_of(mirrored_options(options));
+  }
   shape.world_size = world.ranks;
   shape.split = {options.lanes_or(world.default_lanes), options.accumulate, options.global_batch};
-  shape.fast_order = options.reduce_order == "fast";
-  shape.parameter_bytes = static_cast<std::int64_t>(size_of(dtype_from_name(options.compute_dtype())));
   shape.states = strategies::states_of(optimizer);
-  if (options.strategy == "fully_sharded") {
-    shape.zero_stage = static_cast<int>(options.zero_stage);
-    shape.shard_group = static_cast<int>(options.shard_group);
-    const int group = sharding::HybridGroups::make(world.ranks, shape.shard_group).group_size;
-    shape.mapped = maps_parameters(options, world, group);
-    shape.reshard_group = reshard_group_of(options);
-    shape.separate_masters = options.cpu_offload;
-  }
   return shape;
 }
 

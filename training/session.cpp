@@ -2,10 +2,9 @@
 #include <cstdio>
 
 #include "trireme/core/nn/units.h"
-#include "trireme/strategies/fully_sharded/fully_sharded.h"
 #include "trireme/strategies/memory_check.h"
-#include "trireme/strategies/mirrored/mirrored.h"
 #include "trireme/training/program.h"
+#include "trireme/training/strategy_options.h"
 
 namespace trireme::training {
 namespace {
@@ -45,24 +44,11 @@ std::unique_ptr<strategies::Strategy> Session::make_strategy() const {
   require_usage(!request_,
                 "this program cannot be planned: it does not call session.plan(model, optimizer) before it trains; "
                 "training/program.h says how");
-  const auto order = options_.reduce_order == "fast" ? comm::ReduceOrder::fast : comm::ReduceOrder::canonical;
   std::unique_ptr<strategies::Strategy> strategy;
   if (options_.strategy == "fully_sharded") {
-    strategy = std::make_unique<strategies::FullySharded>(
-        world_, strategies::FullyShardedOptions{
-                    .seed = options_.seed,
-                    .zero_stage = static_cast<int>(options_.zero_stage),
-                    .reshard_after_forward = parse_reshard_after_forward(options_.reshard_after_forward),
-                    .shard_group = static_cast<int>(options_.shard_group),
-                    .reduce_order = order,
-                    .param_dtype = dtype_from_name(options_.compute_dtype()),
-                    .reduce_dtype = dtype_from_name(options_.reduce_dtype),
-                    .cpu_offload = options_.cpu_offload});
+    strategy = std::make_unique<strategies::FullySharded>(world_, fully_sharded_options(options_));
   } else {
-    strategy = std::make_unique<strategies::Mirrored>(
-        world_,
-        strategies::MirroredOptions{
-            .seed = options_.seed, .reduce_order = order, .param_dtype = dtype_from_name(options_.compute_dtype())});
+    strategy = std::make_unique<strategies::Mirrored>(world_, mirrored_options(options_));
   }
   strategy->clip_grad_norm(options_.clip_norm);
   return strategy;

@@ -39,16 +39,19 @@ FullySharded::FullySharded(comm::World world, const FullyShardedOptions& options
   reshard_group(options_, ranks_.groups.group_size);
 }
 
+sharding::TrainingShape FullySharded::shape_of(const FullyShardedOptions& options, int world_size, bool one_host) {
+  const int group_size = sharding::HybridGroups::make(world_size, options.shard_group).group_size;
+  return {.zero_stage = options.zero_stage,
+          .shard_group = options.shard_group,
+          .mapped = options.share_memory && one_host,
+          .reshard_group = reshard_group(options, group_size),
+          .parameter_bytes = static_cast<std::int64_t>(size_of(options.param_dtype)),
+          .separate_masters = options.cpu_offload,
+          .fast_order = options.reduce_order == comm::ReduceOrder::fast};
+}
+
 sharding::TrainingShape FullySharded::training_shape() const {
-  const std::string_view backend = world()->backend();
-  const bool one_host = world().size() == 1 || backend == "shm" || backend == "hierarchical";
-  return {.zero_stage = options_.zero_stage,
-          .shard_group = options_.shard_group,
-          .mapped = options_.share_memory && one_host,
-          .reshard_group = reshard_group(options_, ranks_.groups.group_size),
-          .parameter_bytes = static_cast<std::int64_t>(size_of(options_.param_dtype)),
-          .separate_masters = options_.cpu_offload,
-          .fast_order = options_.reduce_order == comm::ReduceOrder::fast};
+  return shape_of(options_, world().size(), world().size() == 1 || world()->backend() == "shm");
 }
 
 void FullySharded::place_parameters() {

@@ -47,6 +47,10 @@ class FullySharded final : public LaneStrategy {
   // Raises a usage Error for options that do not fit each other or the world.
   explicit FullySharded(comm::World world, const FullyShardedOptions& options = {});
 
+  // What memory and traffic plans must know of these options; lanes and the optimizer's states are for others to add.
+  // `one_host`: the ranks of a shard group share memory. Raises a usage Error as the constructor does.
+  static sharding::TrainingShape shape_of(const FullyShardedOptions& options, int world_size, bool one_host);
+
   std::vector<sharding::StateTensor> state() override;
   void state_written() override;
   std::vector<WholeParameter> whole_parameters() override;

@@ -25,9 +25,9 @@ Mirrored::~Mirrored() {
   }
 }
 
-sharding::TrainingShape Mirrored::training_shape() const {
-  return {.parameter_bytes = static_cast<std::int64_t>(size_of(options_.param_dtype)),
-          .fast_order = options_.reduce_order == comm::ReduceOrder::fast};
+sharding::TrainingShape Mirrored::shape_of(const MirroredOptions& options) {
+  return {.parameter_bytes = static_cast<std::int64_t>(size_of(options.param_dtype)),
+          .fast_order = options.reduce_order == comm::ReduceOrder::fast};
 }
 
 // All parameters side by side in one block; rank 0's values everywhere, as DistributedDataParallel does, because a

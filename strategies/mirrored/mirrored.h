@@ -27,6 +27,9 @@ struct MirroredOptions {
 class Mirrored final : public LaneStrategy {
  public:
   explicit Mirrored(comm::World world, const MirroredOptions& options = {});
+
+  // What memory and traffic plans must know of these options; see FullySharded::shape_of.
+  static sharding::TrainingShape shape_of(const MirroredOptions& options);
   // Leaves the model with its f32 values.
   ~Mirrored() override;
 
@@ -36,7 +39,7 @@ class Mirrored final : public LaneStrategy {
   std::string_view name() const override { return "mirrored"; }
 
  protected:
-  sharding::TrainingShape training_shape() const override;
+  sharding::TrainingShape training_shape() const override { return shape_of(options_); }
   void place_parameters() override;
   std::unique_ptr<GradientReduction> make_gradients(std::vector<TrainedParameter> trained) override;
   std::vector<optim::Slot> make_slots() override;
