@@ -1,37 +1,9 @@
-// A file descriptor that closes itself.
+// Pipes and sockets between the launcher and its workers.
 #pragma once
 
-#include <unistd.h>
-
-#include <utility>
+#include "trireme/core/base/fd.h"
 
 namespace trireme::launcher {
-
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() { reset(); }
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&& other) noexcept {
-    if (this != &other) {
-      reset();
-      fd_ = std::exchange(other.fd_, -1);
-    }
-    return *this;
-  }
-
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  void reset() {
-    if (fd_ >= 0) {
-      ::close(std::exchange(fd_, -1));
-    }
-  }
-
- private:
-  int fd_ = -1;
-};
 
 struct FdPair {
   Fd ours;    // read end, or the launcher's side

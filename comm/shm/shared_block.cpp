@@ -10,27 +10,11 @@
 #include <string>
 
 #include "trireme/core/base/error.h"
+#include "trireme/core/base/fd.h"
 #include "trireme/core/base/physical_memory.h"
 
 namespace trireme::comm::shm {
 namespace {
-
-class File {
- public:
-  explicit File(int fd) : fd_(fd) {}
-  ~File() {
-    if (fd_ >= 0) {
-      close(fd_);
-    }
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd() const { return fd_; }
-  bool is_open() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
 
 // Where the others find rank 0's file, and what proves that it is the one: its inode.
 struct Address {
@@ -44,35 +28,31 @@ std::int64_t inode_of(int fd) {
   return fstat(fd, &status) == 0 ? static_cast<std::int64_t>(status.st_ino) : 0;
 }
 
-// -1, and why in `trouble`, if there is no memory file to be had.
-int make_file(std::size_t bytes, std::string& trouble) {
-  const int fd = memfd_create("trireme-shared", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (fd < 0) {
+// None, and why in `trouble`, if there is no memory file to be had.
+Fd make_file(std::size_t bytes, std::string& trouble) {
+  Fd fd(memfd_create("trireme-shared", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd) {
     trouble = fmt::format("memfd_create failed{}", errno_text(errno));
-    return -1;
+    return fd;
   }
   // Never to change its size: a page beyond the end would be SIGBUS.
-  if (fchmod(fd, 0600) != 0 || ftruncate(fd, static_cast<off_t>(bytes)) != 0 ||
-      fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
+  if (fchmod(fd.get(), 0600) != 0 || ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0 ||
+      fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
     trouble = fmt::format("a memory file of {} bytes cannot be had{}", bytes, errno_text(errno));
-    close(fd);
-    return -1;
+    fd.reset();
   }
   return fd;
 }
 
-int open_file(const Address& address, std::string& trouble) {
+Fd open_file(const Address& address, std::string& trouble) {
   const std::string path = fmt::format("/proc/{}/fd/{}", address.pid, address.fd);
-  const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
-  if (fd >= 0 && inode_of(fd) == address.inode) {
-    return fd;
+  Fd fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd || inode_of(fd.get()) != address.inode) {
+    trouble = fmt::format("{} of rank 0 cannot be opened{}; all ranks must run as one user on one host", path,
+                          errno_text(errno));
+    fd.reset();
   }
-  trouble = fmt::format("{} of rank 0 cannot be opened{}; all ranks must run as one user on one host", path,
-                        errno_text(errno));
-  if (fd >= 0) {
-    close(fd);
-  }
-  return -1;
+  return fd;
 }
 
 void* map_file(int fd, std::size_t bytes, std::string& trouble) {
@@ -112,11 +92,12 @@ Array allocate_shared_block(Communicator& ranks, const Shape& shape, DType dtype
   require(physical_memory() == 0 || bytes <= static_cast<std::size_t>(physical_memory()),
           "shared memory: {} bytes asked for, this machine has {}; use a smaller model", bytes, physical_memory());
   std::string trouble;
-  const File made(ranks.rank() == 0 ? make_file(bytes, trouble) : -1);
-  const Address address = tell_address(ranks, made.fd());
-  const File opened(ranks.rank() == 0 || address.fd < 0 ? -1 : open_file(address, trouble));
-  const int fd = ranks.rank() == 0 ? made.fd() : opened.fd();
-  void* const base = fd < 0 ? nullptr : map_file(fd, bytes, trouble);
+  Fd file = ranks.rank() == 0 ? make_file(bytes, trouble) : Fd();
+  const Address address = tell_address(ranks, file.get());
+  if (ranks.rank() != 0 && address.fd >= 0) {
+    file = open_file(address, trouble);
+  }
+  void* const base = file ? map_file(file.get(), bytes, trouble) : nullptr;
   Array block;
   if (base != nullptr) {
     block = Array::over(Storage::adopt(base, bytes, [base, bytes] { munmap(base, bytes); }), 0, shape, dtype);

@@ -11,25 +11,12 @@
 #include <thread>
 
 #include "trireme/core/base/error.h"
+#include "trireme/core/base/fd.h"
 
 namespace trireme::comm {
 namespace {
 
-class File {
- public:
-  File(const std::filesystem::path& path, int flags) : fd_(open(path.c_str(), flags | O_CLOEXEC, 0600)) {}
-  ~File() {
-    if (fd_ >= 0) {
-      close(fd_);
-    }
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
+Fd open_file(const std::filesystem::path& path, int flags) { return Fd(open(path.c_str(), flags | O_CLOEXEC, 0600)); }
 
 [[noreturn]] void failed(std::string_view what, const std::filesystem::path& path) {
   const std::string reason = errno_text(errno);
@@ -41,17 +28,17 @@ class File {
 // Released by the kernel when its holder dies, so a killed rank blocks nobody.
 class FileStore::Lock {
  public:
-  explicit Lock(const std::filesystem::path& directory) : file_(directory / "lock", O_RDWR | O_CREAT) {
+  explicit Lock(const std::filesystem::path& directory) : file_(open_file(directory / "lock", O_RDWR | O_CREAT)) {
     int result = 0;
-    while (file_.fd() >= 0 && (result = flock(file_.fd(), LOCK_EX)) != 0 && errno == EINTR) {
+    while (file_.get() >= 0 && (result = flock(file_.get(), LOCK_EX)) != 0 && errno == EINTR) {
     }
-    if (file_.fd() < 0 || result != 0) {
+    if (file_.get() < 0 || result != 0) {
       failed("lock", directory / "lock");
     }
   }
 
  private:
-  File file_;
+  Fd file_;
 };
 
 FileStore::FileStore(std::filesystem::path directory) : directory_(std::move(directory)) {
@@ -78,8 +65,8 @@ void FileStore::write(std::string_view key, std::string_view value) {
   static std::atomic<unsigned> counter{0};
   const std::filesystem::path target = file_of(key);
   const std::filesystem::path aside = directory_ / fmt::format("tmp.{}.{}", getpid(), counter.fetch_add(1));
-  const File file(aside, O_WRONLY | O_CREAT | O_EXCL);
-  if (file.fd() < 0 || ::write(file.fd(), value.data(), value.size()) != static_cast<ssize_t>(value.size()) ||
+  const Fd file = open_file(aside, O_WRONLY | O_CREAT | O_EXCL);
+  if (file.get() < 0 || ::write(file.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size()) ||
       rename(aside.c_str(), target.c_str()) != 0) {
     failed("write", target);
   }
@@ -89,21 +76,21 @@ void FileStore::set(std::string_view key, std::string_view value) { write(key, v
 
 std::optional<std::string> FileStore::try_get(std::string_view key) {
   const std::filesystem::path path = file_of(key);
-  const File file(path, O_RDONLY);
-  if (file.fd() < 0) {
+  const Fd file = open_file(path, O_RDONLY);
+  if (file.get() < 0) {
     if (errno == ENOENT) {
       return std::nullopt;
     }
     failed("read", path);
   }
   struct stat info {};
-  if (fstat(file.fd(), &info) != 0) {
+  if (fstat(file.get(), &info) != 0) {
     failed("read", path);
   }
   require(static_cast<std::size_t>(info.st_size) <= kMaxValueBytes, "store: {} has {} bytes, at most {} expected",
           path.string(), static_cast<std::int64_t>(info.st_size), kMaxValueBytes);
   std::string value(static_cast<std::size_t>(info.st_size), '\0');
-  if (read(file.fd(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) {
+  if (read(file.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) {
     failed("read", path);
   }
   return value;

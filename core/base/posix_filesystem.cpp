@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "trireme/core/base/fd.h"
 #include "trireme/core/base/filesystem.h"
 
 namespace trireme {
@@ -17,29 +18,11 @@ namespace {
 // Linux moves at most 2 GiB in one call; pieces of 1 GiB keep well clear of it.
 constexpr std::size_t kBytesPerCallMax = std::size_t{1} << 30;
 
-class Descriptor {
- public:
-  explicit Descriptor(int value) : value_(value) {}
-  ~Descriptor() {
-    if (value_ >= 0) {
-      ::close(value_);
-    }
-  }
-  Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  Descriptor& operator=(Descriptor&&) = delete;
-  int get() const { return value_; }
-
- private:
-  int value_;
-};
-
 int error_of(int result) { return result < 0 ? errno : 0; }
 
 class PosixFile final : public File {
  public:
-  PosixFile(const std::string& path, Descriptor descriptor) : File(path), descriptor_(std::move(descriptor)) {}
+  PosixFile(const std::string& path, Fd descriptor) : File(path), descriptor_(std::move(descriptor)) {}
 
  protected:
   std::int64_t do_write(std::uint64_t offset, std::span<const std::byte> data) override {
@@ -65,15 +48,15 @@ class PosixFile final : public File {
   int do_sync() override { return error_of(::fsync(descriptor_.get())); }
 
  private:
-  Descriptor descriptor_;
+  Fd descriptor_;
 };
 
 class PosixLock final : public FileLock {
  public:
-  explicit PosixLock(Descriptor descriptor) : descriptor_(std::move(descriptor)) {}
+  explicit PosixLock(Fd descriptor) : descriptor_(std::move(descriptor)) {}
 
  private:
-  Descriptor descriptor_;  // closing it releases the lock
+  Fd descriptor_;  // closing it releases the lock
 };
 
 int flags_of(OpenMode mode) {
@@ -94,7 +77,7 @@ constexpr mode_t kDirectoryMode = 0755;
 }  // namespace
 
 FileSystem::Result<std::unique_ptr<File>> PosixFileSystem::do_open(const std::string& path, OpenMode mode) {
-  Descriptor descriptor(::open(path.c_str(), flags_of(mode) | O_CLOEXEC, kFileMode));
+  Fd descriptor(::open(path.c_str(), flags_of(mode) | O_CLOEXEC, kFileMode));
   if (descriptor.get() < 0) {
     return {errno, nullptr};
   }
@@ -146,13 +129,13 @@ FileSystem::Result<FileStatus> PosixFileSystem::do_status(const std::string& pat
 }
 
 int PosixFileSystem::do_sync_directory(const std::string& path) {
-  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Fd descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   return descriptor.get() < 0 ? errno : error_of(::fsync(descriptor.get()));
 }
 
 FileSystem::Result<std::unique_ptr<FileLock>> PosixFileSystem::do_try_lock(const std::string& path,
                                                                            std::string_view owner) {
-  Descriptor descriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode));
+  Fd descriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode));
   if (descriptor.get() < 0 || ::flock(descriptor.get(), LOCK_EX | LOCK_NB) < 0) {
     return {errno, nullptr};
   }

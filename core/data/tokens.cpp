@@ -8,6 +8,7 @@
 #include <string>
 
 #include "trireme/core/base/error.h"
+#include "trireme/core/base/fd.h"
 #include "trireme/core/data/file_bytes.h"
 
 namespace trireme::data {
@@ -16,15 +17,13 @@ namespace trireme::data {
 class TokenFile::File {
  public:
   explicit File(const std::filesystem::path& path) : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    require(descriptor_ >= 0, "token file {}: it cannot be opened{}", path.string(), errno_text(errno));
+    require(static_cast<bool>(descriptor_), "token file {}: it cannot be opened{}", path.string(), errno_text(errno));
   }
-  ~File() { ::close(descriptor_); }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
 
   void read(std::int64_t offset, std::size_t bytes, std::uint8_t* out, const std::filesystem::path& path) const {
     for (std::size_t done = 0; done < bytes;) {
-      const ssize_t got = ::pread(descriptor_, out + done, bytes - done, offset + static_cast<std::int64_t>(done));
+      const ssize_t got =
+          ::pread(descriptor_.get(), out + done, bytes - done, offset + static_cast<std::int64_t>(done));
       if (got < 0 && errno == EINTR) {
         continue;
       }
@@ -39,7 +38,7 @@ class TokenFile::File {
   }
 
  private:
-  int descriptor_;
+  Fd descriptor_;
 };
 
 namespace {

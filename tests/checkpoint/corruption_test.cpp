@@ -129,7 +129,7 @@ TEST_F(Corruption, IfNoneIsUsableItSaysSoInsteadOfStartingAnew) {
   for (const char* path : {"/c/step-00000001/manifest.pb", "/c/step-00000002/manifest.pb"}) {
     files_.content(path)[30] ^= std::byte{1};
   }
-  const std::string message = message_of([&] { Reader::open_newest(files_, "/c"); });
+  const std::string message = error_of([&] { Reader::open_newest(files_, "/c"); });
   EXPECT_THAT(message, HasSubstr("no checkpoint there is usable"));
   EXPECT_THAT(message, HasSubstr("the checksum does not match"));
 }
@@ -140,7 +140,7 @@ TEST_F(Corruption, AManifestWithARightChecksumAndWrongContentIsRefused) {
   const auto refusal = [&](auto&& change) {
     Manifest bad = good;
     change(bad);
-    return message_of([&] { decode_manifest(encode_manifest(bad), "m"); });
+    return error_of([&] { decode_manifest(encode_manifest(bad), "m"); });
   };
   EXPECT_EQ(refusal([](Manifest&) {}), "no error");
   EXPECT_THAT(refusal([](Manifest& m) { m.files[0].name = "../../etc/passwd"; }),
@@ -169,7 +169,7 @@ TEST(ShardingInfo, MalformedOffsetsAreRefused) {
     SafetensorsHeader header;
     header.tensors = {{"t", "F32", DType::f32, {2, 3}, 0, 24}};
     header.metadata["DCP_SHARDING_INFO"] = info;
-    return message_of([&] { parse_sharding_info(header, "f"); });
+    return error_of([&] { parse_sharding_info(header, "f"); });
   };
   EXPECT_EQ(parsed(R"({"t":{"saved_offsets":[5,0]}})"), "no error");
   EXPECT_THAT(parsed("nonsense"), HasSubstr("no JSON object"));

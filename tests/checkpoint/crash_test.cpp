@@ -92,7 +92,7 @@ TEST_F(Crash, EveryWorldThatACrashCouldLeaveRecovers) {
           << "call " << call << ": found " << step << ", acknowledged " << acknowledged << ", in flight " << in_flight;
       if (worlds % 8 == 0) {  // nothing that is half deleted or half written looks whole
         for (const Candidate& candidate : survey(*world, "/c").readable) {
-          ASSERT_EQ(message_of([&] { Reader::open(*world, candidate.path); }), "no error") << "call " << call;
+          ASSERT_EQ(error_of([&] { Reader::open(*world, candidate.path); }), "no error") << "call " << call;
         }
       }
       if (worlds % 16 == 0) {  // and the next run can go on from there

@@ -68,7 +68,7 @@ TEST(ModelFile, FloatingTypesAreConverted) {
   }
   FaultFileSystem files;
   save_model(files, "/m", std::vector{whole("x", ramp({4}, DType::i64))});
-  EXPECT_THAT(message_of([&] { load_model(files, "/m", std::vector{whole("x", Array::zeros({4}))}); }),
+  EXPECT_THAT(error_of([&] { load_model(files, "/m", std::vector{whole("x", Array::zeros({4}))}); }),
               HasSubstr("'x' has dtype I64 there, which cannot become f32"));
 }
 
@@ -100,7 +100,7 @@ TEST(ModelFile, KnownExtrasAreAllowedAndALayerTooManyIsNot) {
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
               HasSubstr("1 tensors that this model does not have are left aside: score.weight"));
   save_model(files, "/m", std::vector{whole("h.0.ln_1.weight", x), whole("h.1.ln_1.weight", x)});
-  EXPECT_THAT(message_of([&] { load_model(files, "/m", wanted); }),
+  EXPECT_THAT(error_of([&] { load_model(files, "/m", wanted); }),
               HasSubstr("'h.1.ln_1.weight', of a layer that this model does not have"));
 }
 
@@ -108,11 +108,11 @@ TEST(ModelFile, WhatIsMissingOrOfAnotherShapeIsNamedBeforeAnythingIsWritten) {
   FaultFileSystem files;
   save_model(files, "/m", std::vector{whole("a", ramp({4})), whole("b", ramp({2, 3}))});
   const Array a = Array::zeros({4});
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(error_of([&] {
                 load_model(files, "/m", std::vector{whole("a", a), whole("c", Array::zeros({1}))});
               }),
               HasSubstr("no tensor 'c'"));
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(error_of([&] {
                 load_model(files, "/m", std::vector{whole("a", a), whole("b", Array::zeros({3, 2}))});
               }),
               HasSubstr("'b' has shape [2, 3] there, the model wants [3, 2]"));
@@ -127,7 +127,7 @@ TEST(ModelFile, SeveralFilesAreFoundThroughTheIndex) {
     write_file(files, "/d/model.safetensors.index.json", std::as_bytes(std::span(json)));
     const Array a = Array::zeros({4});
     const Array b = Array::zeros({2});
-    const std::string message = message_of([&] {
+    const std::string message = error_of([&] {
       load_model(files, "/d/model.safetensors.index.json", std::vector{whole("a", a), whole("b", b)});
     });
     return message == "no error" ? fmt::format("{} {}", a.to_vector<double>()[3], b.to_vector<double>()[1]) : message;
@@ -156,7 +156,7 @@ TEST(ModelFile, TheOldFileStaysUntilTheNewOneIsWhole) {
   for (std::int64_t call = 0; call < 40; ++call) {
     FaultFileSystem broken(files);
     broken.fail_call(call, ENOSPC);
-    const std::string message = message_of([&] { save_model(broken, "/m", make_state(2)); });
+    const std::string message = error_of([&] { save_model(broken, "/m", make_state(2)); });
     FaultFileSystem after(broken);
     const auto state = make_state(-1);
     load_model(after, "/m", state);

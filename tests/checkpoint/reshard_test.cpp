@@ -99,7 +99,7 @@ TEST(Reader, WhatDoesNotFitIsNamedBeforeAnythingIsWritten) {
   Reader reader = *Reader::open_newest(files, "/c");
   const Array good = Array::zeros({7, 3});
   const auto load_with = [&](StateTensor bad) {
-    return message_of([&] { reader.load(std::vector<StateTensor>{{"model.wte.weight", {7, 3}, 0, good}, bad}); });
+    return error_of([&] { reader.load(std::vector<StateTensor>{{"model.wte.weight", {7, 3}, 0, good}, bad}); });
   };
   EXPECT_THAT(load_with({"model.absent", {2}, 0, Array::zeros({2})}), HasSubstr("no tensor 'model.absent' was saved"));
   EXPECT_THAT(load_with({"model.ln.bias", {6}, 0, Array::zeros({6})}),
@@ -117,10 +117,10 @@ TEST(Reader, PathsToACheckpointAndToADirectoryOfThemBothOpen) {
   save_all(files, clock, "/c", 2, 1);
   EXPECT_EQ(Reader::open_path(files, "/c").position().step, 2);
   EXPECT_EQ(Reader::open_path(files, "/c/step-00000001").position().step, 1);
-  EXPECT_THAT(message_of([&] { Reader::open_path(files, "/nowhere"); }),
+  EXPECT_THAT(error_of([&] { Reader::open_path(files, "/nowhere"); }),
               HasSubstr("/nowhere: no such file or directory"));
   make_directories(files, "/empty");
-  EXPECT_THAT(message_of([&] { Reader::open_path(files, "/empty"); }), HasSubstr("holds no checkpoint"));
+  EXPECT_THAT(error_of([&] { Reader::open_path(files, "/empty"); }), HasSubstr("holds no checkpoint"));
   EXPECT_FALSE(Reader::open_newest(files, "/nowhere").has_value());
   EXPECT_FALSE(Reader::open_newest(files, "/empty").has_value());
 }

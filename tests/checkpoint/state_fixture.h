@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/error_of.h"
 #include "tests/support/fault_filesystem.h"
 #include "tests/support/manual_clock.h"
 #include "trireme/checkpoint/reader.h"
@@ -16,6 +17,7 @@ namespace trireme::checkpoint::test_state {
 
 using sharding::StateTensor;
 using sharding::TrainingPosition;
+using test::error_of;
 
 struct Spec {
   std::string name;
@@ -117,16 +119,6 @@ inline void save_all(FileSystem& files, Clock& clock, const std::string& directo
     Writer writer(files, clock, options(directory, rank, world_size));
     writer.save(position(step), make_state(step, rank, world_size, sharded));
   }
-}
-
-template <class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 }  // namespace trireme::checkpoint::test_state

@@ -164,7 +164,7 @@ TEST(Writer, ABackgroundFailureIsRaisedOnceAndNamesTheSafeStep) {
   writer.wait();
   files.fail_call(3, ENOSPC);
   writer.save(position(2), make_state(2));
-  const std::string message = message_of([&] { writer.save(position(3), make_state(3)); });
+  const std::string message = error_of([&] { writer.save(position(3), make_state(3)); });
   EXPECT_THAT(message, HasSubstr("errno 28"));
   EXPECT_THAT(message, HasSubstr("The one of step 1 is safe"));
   writer.poll();
@@ -177,7 +177,7 @@ TEST(Writer, ASecondJobIsRefusedAndTheFirstOneNamed) {
   FaultFileSystem files;
   ManualClock clock;
   const Writer first(files, clock, options("/c"));
-  const std::string message = message_of([&] { Writer second(files, clock, options("/c")); });
+  const std::string message = error_of([&] { Writer second(files, clock, options("/c")); });
   EXPECT_THAT(message, HasSubstr("/c is in use by process "));
   EXPECT_THAT(message, HasSubstr("another --checkpoint-dir"));
 }
@@ -188,7 +188,7 @@ TEST(Writer, TheCommitterNamesTheRanksThatStoredNothing) {
   Writer one(files, clock, options("/c", 1, 4));
   one.save(position(1), make_state(1, 1, 4));
   Writer zero(files, clock, options("/c", 0, 4));
-  const std::string message = message_of([&] { zero.save(position(1), make_state(1, 0, 4)); });
+  const std::string message = error_of([&] { zero.save(position(1), make_state(1, 0, 4)); });
   EXPECT_THAT(message, HasSubstr("ranks [2, 3] of 4 stored nothing within 60 s"));
   EXPECT_FALSE(Reader::open_newest(files, "/c").has_value());
 }
@@ -200,7 +200,7 @@ TEST(Writer, TheCommitterHearsWhyAnotherRankFailed) {
   files.fail_call(4, ENOSPC);  // resizing its file
   EXPECT_THROW(one.save(position(1), make_state(1, 1, 2)), Error);
   Writer zero(files, clock, options("/c", 0, 2));
-  const std::string message = message_of([&] { zero.save(position(1), make_state(1, 0, 2)); });
+  const std::string message = error_of([&] { zero.save(position(1), make_state(1, 0, 2)); });
   EXPECT_THAT(message, HasSubstr("rank 1 could not save its part: "));
   EXPECT_THAT(message, HasSubstr("No space left on device"));
 }
@@ -215,7 +215,7 @@ TEST(Writer, RecordsOfADeadRunAreNotTakenForThoseOfThisOne) {
   alive.run_id = 2;
   Writer zero(files, clock, alive);
   EXPECT_FALSE(files.status("/c/step-00000001.tmp-0000000000000001").has_value()) << "leftovers stay";
-  EXPECT_THAT(message_of([&] { zero.save(position(1), make_state(1, 0, 2)); }), HasSubstr("ranks [1] of 2"));
+  EXPECT_THAT(error_of([&] { zero.save(position(1), make_state(1, 0, 2)); }), HasSubstr("ranks [1] of 2"));
 }
 
 TEST(Writer, ForeignFilesAreNeitherReadNorDeleted) {
@@ -243,7 +243,7 @@ TEST(Writer, SlicesThatDoNotMakeUpATensorAreNeverCommitted) {
   auto state = make_state(1, 0, 2, true);
   state[0].rows = state[0].rows.narrow(0, 0, 3);  // a row of rank 0 is missing
   Writer zero(files, clock, options("/c", 0, 2));
-  EXPECT_THAT(message_of([&] { zero.save(position(1), state); }),
+  EXPECT_THAT(error_of([&] { zero.save(position(1), state); }),
               HasSubstr("'model.wte.weight' has rows from 4 on here, but 3"));
   EXPECT_FALSE(Reader::open_newest(files, "/c").has_value());
 }
@@ -253,7 +253,7 @@ TEST(Writer, AStateThatCannotBeSavedIsNamed) {
   ManualClock clock;
   Writer writer(files, clock, options("/c"));
   const auto save = [&](StateTensor tensor) {
-    return message_of([&] { writer.save(position(1), std::vector{tensor}); });
+    return error_of([&] { writer.save(position(1), std::vector{tensor}); });
   };
   EXPECT_THAT(save({"x", {4}, 0, Array::zeros({3})}),
               HasSubstr("'x' holds rows [0, 3) of 4 but is not marked sharded"));
@@ -285,8 +285,8 @@ TEST(Writer, ADirectoryThatIsAFileIsRefused) {
   FaultFileSystem files;
   ManualClock clock;
   write_file(files, "/c", {});
-  EXPECT_THAT(message_of([&] { Writer(files, clock, options("/c")); }), HasSubstr("/c is a file"));
-  EXPECT_THAT(message_of([&] { Reader::open_newest(files, "/c"); }), HasSubstr("/c: it is a file"));
+  EXPECT_THAT(error_of([&] { Writer(files, clock, options("/c")); }), HasSubstr("/c is a file"));
+  EXPECT_THAT(error_of([&] { Reader::open_newest(files, "/c"); }), HasSubstr("/c: it is a file"));
 }
 
 }  // namespace

@@ -7,20 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/error_of.h"
 #include "trireme/core/array/allocator.h"
 #include "trireme/core/array/array.h"
 
 namespace trireme {
 namespace {
 
-std::string error_of(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
+using test::error_of;
 
 StorageRef named_place(std::size_t floats, std::string name = "h.3.weight") {
   return Storage::place(floats * sizeof(float), [name] { fail("{} is sharded now", name); });

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <fstream>
 
+#include "tests/support/error_of.h"
 #include "tests/support/fault_filesystem.h"
 #include "tests/support/temp_dir.h"
 #include "trireme/core/base/error.h"
@@ -14,22 +15,13 @@
 namespace trireme {
 namespace {
 
+using test::error_of;
 using testing::HasSubstr;
 
 std::span<const std::byte> as_bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
 
 std::string as_text(const std::vector<std::byte>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-template <class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 // The same body on both implementations.
@@ -61,9 +53,9 @@ void keep_the_promises(FileSystem& files, const std::string& root) {
   files.sync_directory(root + "/a");
 
   files.remove_file(root + "/a/y");
-  EXPECT_THAT(message_of([&] { files.remove_file(root + "/a/y"); }), HasSubstr("errno 2"));
-  EXPECT_THAT(message_of([&] { files.open(root + "/a", OpenMode::read); }), HasSubstr("is a directory"));
-  EXPECT_THAT(message_of([&] { files.remove_directory(root + "/a"); }), HasSubstr("errno 39"));
+  EXPECT_THAT(error_of([&] { files.remove_file(root + "/a/y"); }), HasSubstr("errno 2"));
+  EXPECT_THAT(error_of([&] { files.open(root + "/a", OpenMode::read); }), HasSubstr("is a directory"));
+  EXPECT_THAT(error_of([&] { files.remove_directory(root + "/a"); }), HasSubstr("errno 39"));
   files.remove_directory(root + "/a/b");
   files.remove_directory(root + "/a");
 }
@@ -83,14 +75,14 @@ TEST(FileSystem, AFileInTheWayOfADirectoryIsNamed) {
   const test::TempDir dir;
   PosixFileSystem files;
   write_file(files, dir / "file", as_bytes("x"));
-  EXPECT_THAT(message_of([&] { make_directories(files, dir / "file"); }), HasSubstr("is a file"));
-  EXPECT_THAT(message_of([&] { make_directories(files, dir / "file/below"); }), HasSubstr("is a file"));
-  EXPECT_THAT(message_of([&] { files.make_directory(dir / "file"); }), HasSubstr("in the way"));
+  EXPECT_THAT(error_of([&] { make_directories(files, dir / "file"); }), HasSubstr("is a file"));
+  EXPECT_THAT(error_of([&] { make_directories(files, dir / "file/below"); }), HasSubstr("is a file"));
+  EXPECT_THAT(error_of([&] { files.make_directory(dir / "file"); }), HasSubstr("in the way"));
 }
 
 TEST(FileSystem, AnAbsentFileSaysPathReasonAndWhatToDo) {
   PosixFileSystem files;
-  const std::string message = message_of([&] { files.open("/nowhere/at/all", OpenMode::read); });
+  const std::string message = error_of([&] { files.open("/nowhere/at/all", OpenMode::read); });
   EXPECT_THAT(message, HasSubstr("open /nowhere/at/all failed (errno 2: No such file or directory); check that"));
 }
 
@@ -100,9 +92,9 @@ TEST(FileSystem, ReadingBeyondTheEndIsAnErrorThatSaysHowFarItCame) {
   write_file(files, dir / "f", as_bytes("12345"));
   std::vector<std::byte> room(9);
   const auto file = files.open(dir / "f", OpenMode::read);
-  EXPECT_THAT(message_of([&] { file->read_exactly(1, room); }),
+  EXPECT_THAT(error_of([&] { file->read_exactly(1, room); }),
               HasSubstr("9 bytes wanted at byte 1, but the file ends after 4"));
-  EXPECT_THAT(message_of([&] { read_file(files, dir / "f", 4); }), HasSubstr("at most 4 expected"));
+  EXPECT_THAT(error_of([&] { read_file(files, dir / "f", 4); }), HasSubstr("at most 4 expected"));
 }
 
 TEST(FileSystem, ALockExcludesEverybodyUntilItIsGone) {
@@ -138,7 +130,7 @@ TEST(FileSystem, InterruptedAndShortCallsAreFinished) {
 TEST(FileSystem, AFullDiskIsAnErrorWithAdvice) {
   test::FaultFileSystem files;
   files.fail_call(1, ENOSPC);
-  const std::string message = message_of([&] { write_file(files, "/f", as_bytes("x")); });
+  const std::string message = error_of([&] { write_file(files, "/f", as_bytes("x")); });
   EXPECT_THAT(message, HasSubstr("write to /f failed (errno 28: No space left on device); free space"));
 }
 

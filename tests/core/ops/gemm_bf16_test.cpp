@@ -8,6 +8,7 @@
 #include <limits>
 #include <vector>
 
+#include "tests/core/ops/gemm_parts.h"
 #include "tests/core/ops/same_bits.h"
 #include "tests/support/bf16_paths.h"
 #include "trireme/core/ops/gemm.h"
@@ -91,10 +92,7 @@ struct Problem {
 };
 
 void check(const Case& c) {
-  SCOPED_TRACE(testing::Message() << c.m << "x" << c.n << "x" << c.k << (c.transpose_a ? " T" : " N")
-                                  << (c.transpose_b ? "T" : "N") << (c.accumulate ? " accumulate" : "")
-                                  << (c.bias ? " bias" : "") << " pad " << c.pad << (c.bf16_a ? " bf16" : " f32")
-                                  << (c.bf16_b ? " bf16" : " f32"));
+  SCOPED_TRACE(text_of(c) + (c.bf16_a ? " bf16" : " f32") + (c.bf16_b ? " bf16" : " f32"));
   const Problem before(c);
   std::vector<float> expected = before.out;
   for (std::int64_t i = 0; i < c.m; ++i) {
@@ -191,32 +189,9 @@ TEST(GemmBf16, RoundsF32OperandsAsBFloat16DoesWhateverTheirValue) {
   });
 }
 
-// A part of a product alone, against the same part of the whole.
 TEST(GemmBf16, BitsDependNeitherOnThePlaceInCNorOnItsSize) {
   Problem whole({70, 130, 501, false, false, false, true});
-  gemm(whole.args());
-  for (const std::int64_t m : {1, 5, 8, 40}) {
-    for (const std::int64_t n : {1, 15, 60}) {
-      const std::int64_t row = 70 - m;
-      const std::int64_t column = 130 - n;
-      std::vector<float> part(static_cast<std::size_t>(m * n));
-      GemmArgs<BFloat16> args = whole.args();
-      args.m = m;
-      args.n = n;
-      args.a = args.a + row * args.lda;
-      args.b = args.b + column;
-      args.bias += column;
-      args.c = part.data();
-      args.ldc = n;
-      gemm(args);
-      for (std::int64_t i = 0; i < m; ++i) {
-        for (std::int64_t j = 0; j < n; ++j) {
-          ASSERT_EQ(part[static_cast<std::size_t>(i * n + j)],
-                    whole.out[static_cast<std::size_t>((row + i) * whole.ldc + column + j)]);
-        }
-      }
-    }
-  }
+  expect_equal_parts(whole);
 }
 
 TEST(GemmBf16, BitsDependNeitherOnThreadsNorOnWhichOperandWasRoundedBefore) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "tests/core/ops/gemm_parts.h"
 #include "tests/core/ops/same_bits.h"
 
 namespace trireme::ops {
@@ -66,9 +67,7 @@ struct Problem {
 
 template <class T>
 void check(const Case& c, double tolerance) {
-  SCOPED_TRACE(testing::Message() << c.m << "x" << c.n << "x" << c.k << (c.transpose_a ? " T" : " N")
-                                  << (c.transpose_b ? "T" : "N") << (c.accumulate ? " accumulate" : "")
-                                  << (c.bias ? " bias" : "") << " pad " << c.pad);
+  SCOPED_TRACE(text_of(c));
   Problem<T> problem(c);
   const std::vector<T> before = problem.out;
   gemm(problem.args());
@@ -115,32 +114,9 @@ TEST(Gemm, EmptySizesWriteAnEmptySumOrNothing) {
   check<float>({3, 0, 3, false, true}, 0);
 }
 
-// Rows [first, first + count) of a product alone, against the same rows of the whole.
 TEST(Gemm, BitsDependNeitherOnThePlaceInCNorOnItsSize) {
   Problem<float> whole({70, 130, 500, false, false, false, true});
-  gemm(whole.args());
-  for (const std::int64_t m : {1, 5, 8, 40}) {
-    for (const std::int64_t n : {1, 15, 60}) {
-      const std::int64_t row = 70 - m;
-      const std::int64_t column = 130 - n;
-      std::vector<float> part(static_cast<std::size_t>(m * n));
-      GemmArgs<float> args = whole.args();
-      args.m = m;
-      args.n = n;
-      args.a += row * args.lda;
-      args.b += column;
-      args.bias += column;
-      args.c = part.data();
-      args.ldc = n;
-      gemm(args);
-      for (std::int64_t i = 0; i < m; ++i) {
-        for (std::int64_t j = 0; j < n; ++j) {
-          ASSERT_EQ(part[static_cast<std::size_t>(i * n + j)],
-                    whole.out[static_cast<std::size_t>((row + i) * whole.ldc + column + j)]);
-        }
-      }
-    }
-  }
+  expect_equal_parts(whole);
 }
 
 TEST(Gemm, BitsDependNeitherOnTheLayoutNorOnTheThreads) {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "tests/support/error_of.h"
 #include "tests/support/op_check.h"
 #include "trireme/core/base/parallel.h"
 
@@ -42,17 +43,6 @@ inline void expect_same_bits_for_any_threads(const OpFunction& op, const std::ve
       expect_same_bits(one[i], more[i], std::to_string(threads) + " threads, array " + std::to_string(i));
     }
   }
-}
-
-// The message of the Error that f raises; "" if it raises none.
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace trireme::test

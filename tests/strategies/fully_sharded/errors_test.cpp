@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "tests/strategies/fully_sharded/runs.h"
+#include "tests/support/error_of.h"
 #include "tests/support/lane_loop.h"
 #include "trireme/core/nn/activation.h"
 #include "trireme/core/nn/linear.h"
@@ -18,16 +19,6 @@ namespace {
 using strategies::FullySharded;
 using strategies::FullyShardedOptions;
 using testing::HasSubstr;
-
-template <class Body>
-std::string error_of(Body&& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 class Block final : public nn::Module {
  public:
