@@ -1,5 +1,6 @@
 // What Gloo's waiting lacks: an end that leaves the connections as they are, and the news that a connection is gone
-// while nobody waits for it. One thread, which looks now and then.
+// while nobody waits for it, or somebody waits for bytes that were under way: of those Gloo says nothing. One thread,
+// which looks now and then.
 #pragma once
 
 #include <condition_variable>
@@ -17,17 +18,19 @@ class Alarm {
   // A thread that waits for a buffer: it is woken at the deadline, by an abort of its wait, until it is taken out.
   class Waiting {
    public:
-    Waiting(Alarm& alarm, gloo::transport::UnboundBuffer& buffer, bool receives, Link::Deadline deadline);
+    Waiting(Alarm& alarm, gloo::transport::UnboundBuffer& buffer, int peer, bool receives, Link::Deadline deadline);
     ~Waiting();
     Waiting(const Waiting&) = delete;
     Waiting& operator=(const Waiting&) = delete;
-    // True when the transfer is complete, false at the end of the waiting. Raises Gloo's exceptions.
+    // True when the transfer is complete, false at the end of the waiting. Raises Gloo's exceptions, and LinkError when
+    // the connection with the peer is gone.
     bool wait() const;
 
    private:
     friend class Alarm;
     Alarm& alarm_;
     gloo::transport::UnboundBuffer& buffer_;
+    const int peer_;
     const bool receives_;
     const Link::Deadline begin_;
     const Link::Deadline deadline_;
@@ -47,8 +50,18 @@ class Alarm {
   void leave_engine();
 
  private:
+  // A receive of what nobody sends: it completes by an error, when the connection is gone.
+  struct Tripwire {
+    Buffer buffer;
+    std::string gone;  // why; empty as long as the connection stands
+    bool told = false;
+  };
+
   void run();
   void ring(const Waiting& waiting) const;
+  // Why the connection with the peer is gone; empty if it is not.
+  std::string gone(int peer) const;
+  Link::Deadline end_of(const Waiting& waiting) const;
   void look_at_tripwires(std::unique_lock<std::mutex>& lock);
   void close_connections();
 
@@ -61,7 +74,7 @@ class Alarm {
   bool in_engine_ = false;
   bool calling_ = false;  // `lost_` is being called
   std::optional<Link::Deadline> interrupted_;
-  std::vector<Buffer> tripwires_;  // by rank; empty where there is none, or it has been touched
+  std::vector<Tripwire> tripwires_;  // by rank
   std::function<void(int, const std::string&)> lost_;
   std::thread thread_;
 };

@@ -17,15 +17,17 @@ constexpr auto kForLetters = std::chrono::milliseconds(200);  // before connecti
 
 }  // namespace
 
-Alarm::Waiting::Waiting(Alarm& alarm, gloo::transport::UnboundBuffer& buffer, bool receives, Link::Deadline deadline)
+Alarm::Waiting::Waiting(Alarm& alarm, gloo::transport::UnboundBuffer& buffer, int peer, bool receives,
+                        Link::Deadline deadline)
     : alarm_(alarm),
       buffer_(buffer),
+      peer_(peer),
       receives_(receives),
       begin_(std::chrono::steady_clock::now()),
       deadline_(std::max(deadline, begin_ + kBegun)) {
   const std::lock_guard lock(alarm_.mutex_);
   alarm_.waits_.push_back(this);
-  if (deadline_ < alarm_.wake_ || alarm_.interrupted_) {
+  if (alarm_.end_of(*this) < alarm_.wake_) {
     alarm_.changed_.notify_one();
   }
 }
@@ -35,28 +37,36 @@ Alarm::Waiting::~Waiting() {
   alarm_.waits_.erase(std::find(alarm_.waits_.begin(), alarm_.waits_.end(), this));
 }
 
+// Nothing completes after the connection is known to be gone, so a wait that began then is the last.
 bool Alarm::Waiting::wait() const {
   while (true) {
+    const std::string gone = alarm_.gone(peer_);
     const Link::Deadline begin = std::chrono::steady_clock::now();
     if (receives_ ? buffer_.waitRecv(nullptr, kForever) : buffer_.waitSend(nullptr, kForever)) {
       return true;
     }
     const Link::Deadline end = std::chrono::steady_clock::now();
-    if (end - begin >= kSurelyWaited && (end >= deadline_ || alarm_.interrupted())) {
+    if (end - begin < kSurelyWaited) {
+      continue;
+    }
+    if (!gone.empty()) {
+      throw LinkError(gone, peer_);
+    }
+    if (end >= deadline_ || alarm_.interrupted()) {
       return false;
     }
   }
 }
 
-// The tripwires are receives of what nobody sends: they complete by an error, when the connection is gone.
 Alarm::Alarm(Mesh& mesh) : mesh_(mesh), tripwires_(static_cast<std::size_t>(mesh.size)) {
   for (int peer = 0; peer < mesh.size; ++peer) {
     if (peer != mesh.rank) {
-      Buffer& wire = tripwires_[static_cast<std::size_t>(peer)];
-      wire = mesh.whole_memory();
+      Tripwire& wire = tripwires_[static_cast<std::size_t>(peer)];
+      wire.buffer = mesh.whole_memory();
       try {
-        wire->recv(peer, kTripwireSlot, 0, 0);
-      } catch (const std::exception&) {  // gone already; looking at it will say so, as at every other use
+        wire.buffer->recv(peer, kTripwireSlot, 0, 0);
+      } catch (const std::exception& error) {
+        wire.gone = plain(error.what());
       }
     }
   }
@@ -96,6 +106,17 @@ bool Alarm::interrupted() const {
   return interrupted_.has_value();
 }
 
+std::string Alarm::gone(int peer) const {
+  const std::lock_guard lock(mutex_);
+  return tripwires_[static_cast<std::size_t>(peer)].gone;
+}
+
+// REQUIRES: the lock.
+Link::Deadline Alarm::end_of(const Waiting& waiting) const {
+  const bool now = interrupted_ || !tripwires_[static_cast<std::size_t>(waiting.peer_)].gone.empty();
+  return now ? waiting.begin_ + kBegun : waiting.deadline_;
+}
+
 void Alarm::enter_engine() {
   const std::lock_guard lock(mutex_);
   in_engine_ = true;
@@ -117,7 +138,7 @@ void Alarm::run() {
     const Link::Deadline now = std::chrono::steady_clock::now();
     wake_ = next_look;
     for (const Waiting* waiting : waits_) {
-      const Link::Deadline end = interrupted_ ? waiting->begin_ + kBegun : waiting->deadline_;
+      const Link::Deadline end = end_of(*waiting);
       if (end <= now) {
         ring(*waiting);
       }
@@ -136,21 +157,22 @@ void Alarm::run() {
 }
 
 void Alarm::look_at_tripwires(std::unique_lock<std::mutex>& lock) {
-  for (int peer = 0; peer < mesh_.size && lost_ && !stopping_; ++peer) {
-    Buffer& wire = tripwires_[static_cast<std::size_t>(peer)];
-    if (wire == nullptr) {
+  for (int peer = 0; peer < mesh_.size && !stopping_; ++peer) {
+    Tripwire& wire = tripwires_[static_cast<std::size_t>(peer)];
+    if (wire.buffer != nullptr && wire.gone.empty()) {
+      try {
+        wire.buffer->abortWaitRecv();  // so that the wait is none
+        wire.buffer->waitRecv(nullptr, kForever);
+      } catch (const std::exception& error) {
+        wire.gone = plain(error.what());
+      }
+    }
+    if (wire.gone.empty() || wire.told || !lost_) {
       continue;
     }
-    std::string why;
-    try {
-      wire->abortWaitRecv();  // so that the wait is none
-      wire->waitRecv(nullptr, kForever);
-      continue;
-    } catch (const std::exception& error) {
-      why = plain(error.what());
-    }
-    wire.reset();
+    wire.told = true;
     const auto lost = lost_;
+    const std::string why = wire.gone;
     calling_ = true;
     lock.unlock();
     lost(peer, why);

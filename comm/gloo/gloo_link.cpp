@@ -58,7 +58,7 @@ Link::Ticket GlooLink::receive(int peer, std::uint32_t tag, std::span<std::byte>
 bool GlooLink::wait(Ticket ticket, Deadline deadline) {
   Transfer& waited = transfer(ticket);
   try {
-    if (!Alarm::Waiting(alarm_, *waited.buffer, waited.receives, deadline).wait()) {
+    if (!Alarm::Waiting(alarm_, *waited.buffer, waited.peer, waited.receives, deadline).wait()) {
       return false;
     }
   } catch (...) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <thread>
 
 #include "tests/comm/deaths.h"
@@ -94,6 +95,32 @@ TEST_P(GlooDeath, OfARankThatHasDoneItsPartIsNoError) {
              EXPECT_EQ(array.data<float>()[99], static_cast<float>(comm.size()));
            },
            {.killed_rank = victim});
+}
+
+// Gloo keeps silent about bytes that the system has not taken from it when the connection ends. Here nothing else is
+// under way that it would speak of: only rank 0 has something to give.
+TEST_F(Gloo, ADeathOfTheReceiverWithBytesUnderWayIsNoticed) {
+  constexpr std::int64_t kBytes = 64 << 20;
+  run_gloo(2,
+           [&](Communicator& comm) {
+             const Array output = Array::zeros({kBytes}, DType::u8);
+             const Array input = comm.rank() == 0 ? Array::full({kBytes}, 1, DType::u8) : Array::zeros({0}, DType::u8);
+             const std::array<std::int64_t, 3> offsets{0, kBytes, kBytes};
+             comm.barrier().wait();
+             expect_failure_by(1, {"is dead or cannot be reached"}, std::chrono::milliseconds(1500), [&] {
+               const comm::Work work = comm.all_gather_v(input, output, offsets);
+               std::thread death;
+               if (comm.rank() == 1) {
+                 death = std::thread([&] {
+                   while (*static_cast<volatile std::uint8_t*>(output.data<std::uint8_t>()) == 0) {
+                   }
+                   die();
+                 });
+               }
+               work.wait();
+             });
+           },
+           {.killed_rank = 1});
 }
 
 TEST_F(Gloo, AStoppedRankIsNamedAtTheDeadline) {
