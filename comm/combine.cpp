@@ -53,7 +53,11 @@ void add(const T* a, const T* b, T* out0, T* out1, std::int64_t count) {
 // Everything else is left to the compiler's vectors: elementwise, without floating-point sums.
 template <class T, class F>
 void each(const T* a, const T* b, T* out, std::int64_t count, F f) {
+#ifdef __clang__
+#pragma clang loop vectorize(assume_safety)
+#else
 #pragma GCC ivdep
+#endif
   for (std::int64_t i = 0; i < count; ++i) {
     out[i] = static_cast<T>(f(a[i], b[i]));
   }

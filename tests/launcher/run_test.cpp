@@ -280,12 +280,14 @@ class Orphans : public ::testing::Test {
     ASSERT_TRUE(wait_until([&] { return pids_in(folder_.path()).size() == 6; }, seconds(10)));
     family_ = pids_in(folder_.path());
     ASSERT_FALSE(none_runs(family_));
+    ASSERT_TRUE(wait_until([&] { return keeper() > 0; }, seconds(10)));  // it names itself when it first runs
   }
   // Children of the launcher that are not workers.
   pid_t keeper() const {
+    const std::string parent = "PPid:\t" + std::to_string(job_->pid()) + "\n";
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
       if (read_file(entry.path() / "comm") == "trireme-keeper\n" &&
-          read_file(entry.path() / "stat").find(") S " + std::to_string(job_->pid()) + " ") != std::string::npos) {
+          read_file(entry.path() / "status").find(parent) != std::string::npos) {
         return std::stoi(entry.path().filename());
       }
     }
