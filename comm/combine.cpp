@@ -53,9 +53,7 @@ void add(const T* a, const T* b, T* out0, T* out1, std::int64_t count) {
 // Everything else is left to the compiler's vectors: elementwise, without floating-point sums.
 template <class T, class F>
 void each(const T* a, const T* b, T* out, std::int64_t count, F f) {
-#ifdef __clang__
-#pragma clang loop vectorize(assume_safety)
-#else
+#ifndef __clang__  // which does not know it, and looks whether they overlap
 #pragma GCC ivdep
 #endif
   for (std::int64_t i = 0; i < count; ++i) {
