@@ -26,8 +26,12 @@ bool ShmCommunicator::advance() {
   if (!messages_.empty() && !failure_) {
     changed = advance_messages();
   }
-  while (completed_ < started_ && !failure_ && (publish_next() | share_next() | complete_next())) {
-    changed = true;
+  bool moved = true;
+  while (moved && completed_ < started_ && !failure_) {
+    moved = publish_next();
+    moved = share_next() || moved;
+    moved = complete_next() || moved;
+    changed = changed || moved;
   }
   return changed;
 }
