@@ -47,8 +47,8 @@ def file_bytes(pid):
 class Job:
     """One training run, from start to end: exit codes and messages of the ranks, and the most memory of each."""
 
-    def __init__(self, command, ranks, metrics, limit=None, hosts=1):
-        self.metrics, self.peaks, self.ranks_per_host = metrics, [0] * ranks, ranks // hosts
+    def __init__(self, command, ranks, metrics, limit=None):
+        self.metrics, self.peaks = metrics, [0] * ranks
         port = free_port()
         with ExitStack() as stack:
             self.groups = [stack.enter_context(MemoryGroup(limit)) for _ in range(ranks)]
@@ -62,9 +62,8 @@ class Job:
                     process.wait()
 
     def start(self, command, rank, ranks, port, group):
-        environment = {"RANK": rank, "WORLD_SIZE": ranks, "LOCAL_RANK": rank % self.ranks_per_host,
-                       "LOCAL_WORLD_SIZE": self.ranks_per_host, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
-                       "TRIREME_HOST_NAME": f"host-{rank // self.ranks_per_host}"}
+        environment = {"RANK": rank, "WORLD_SIZE": ranks, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": ranks,
+                       "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         return subprocess.Popen([*command, "--metrics", str(self.metrics)], preexec_fn=group.join, text=True,
                                 env={**os.environ, **{k: str(v) for k, v in environment.items()}},
                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -92,21 +91,20 @@ class Checks:
         return [str(self.bin / "train_gpt"), *shape, "--global-batch", str(lanes), "--lanes", str(lanes), "--threads",
                 "1", "--steps", "4", "--progress", "off", *options]
 
-    def plan(self, command, ranks, hosts=1):
-        done = subprocess.run([self.bin / "trireme", "plan", "--json", "--nnodes", str(hosts), "--nproc-per-node",
-                               str(ranks // hosts), "--", *command],
+    def plan(self, command, ranks):
+        done = subprocess.run([self.bin / "trireme", "plan", "--json", "--nproc-per-node", str(ranks), "--", *command],
                               capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
         require(done.returncode == 0, f"exit code {done.returncode}", done.stderr)
         return json.loads(done.stdout)
 
-    def run(self, command, ranks, limit=None, hosts=1):
+    def run(self, command, ranks, limit=None):
         self.count += 1
-        return Job(command, ranks, self.folder / f"{self.count}.jsonl", limit, hosts)
+        return Job(command, ranks, self.folder / f"{self.count}.jsonl", limit)
 
-    def expect_planned(self, shape, ranks, *options, lanes=None, hosts=1):
+    def expect_planned(self, shape, ranks, *options, lanes=None):
         command = self.command(shape, ranks, *options, lanes=lanes)
-        plan = self.plan(command, ranks, hosts)
-        job = self.run(command, ranks, hosts=hosts)
+        plan = self.plan(command, ranks)
+        job = self.run(command, ranks)
         require(all(code == 0 for code, _ in job.ends), job.ends)
         planned, measured = plan["memory"]["peak_bytes"], max(job.peaks)
         text = (f"{ranks} ranks, {' '.join(options)}: the most of a rank {measured / MIB:.1f} MiB, planned "
@@ -129,11 +127,6 @@ class Checks:
 
     def check_stage_3_gathered(self):
         self.expect_planned(SMALL, 4, "--strategy", "fully_sharded", "--backend", "gloo", "--interface", "lo")
-
-    def check_over_two_hosts(self):
-        """Two names for this machine: shared memory inside each, Gloo between them."""
-        for options in ((), ("--strategy", "fully_sharded"), ("--strategy", "fully_sharded", "--zero-stage", "1")):
-            self.expect_planned(SMALL, 4, *options, "--interface", "lo", hosts=2)
 
     def check_activation_checkpointing(self):
         self.expect_planned((*SMALL, "--context", "512"), 2, "--strategy", "fully_sharded",
