@@ -42,8 +42,7 @@ class Maker {
 
   MemoryPlan make(const StepMemory& step) {
     everywhere(MemoryKind::parameters, parameters());
-    everywhere(MemoryKind::gradients,
-               kMasterBytes * (keeps_whole_gradients() ? units_.gradient_elements() : shard_.gradient_elements));
+    everywhere(MemoryKind::gradients, kMasterBytes * gradients());
     everywhere(MemoryKind::optimizer_state, kMasterBytes * shard_.state_elements);
     everywhere(MemoryKind::lane_partials, kMasterBytes * lane_partials());
     set(MemoryKind::unit_parameters, MemoryPhase::forward, unit_parameters());
@@ -60,7 +59,15 @@ class Maker {
   }
 
  private:
-  bool keeps_whole_gradients() const { return shape_.zero_stage <= 1; }
+  // Stage 1 does where partial sums wait in them, or a rank owns all rows.
+  bool keeps_whole_gradients() const {
+    return shape_.zero_stage == 0 || (shape_.zero_stage == 1 && (most_partials_of_rank(shape_) > 1 || group_ == 1));
+  }
+  // Reduced rows are a part of whole gradients, unless these are sent in another dtype.
+  std::int64_t gradients() const {
+    const bool apart = !keeps_whole_gradients() || shape_.reduced_bytes != kMasterBytes;
+    return (keeps_whole_gradients() ? units_.gradient_elements() : 0) + (apart ? shard_.gradient_elements : 0);
+  }
   // Masters are what forward reads, unless that is narrower or on a device.
   std::int64_t masters() const {
     return shape_.separate_masters || shape_.parameter_bytes != kMasterBytes ? kMasterBytes * shard_.elements : 0;

@@ -10,6 +10,7 @@
 //     optimizer state   4 K P           4 K P / n           4 K P / n            4 K P / n
 //     with Adam         16 P            8 P + 8 P / n       4 P + 12 P / n       16 P / n
 //
+// At stage 1 gradients are whole where a rank adds up lanes, else as at stage 2 (docs/fully_sharded.md).
 // Where the ranks of a group share memory, parameters are 4 P / n in every stage: they are mapped by all, and a page
 // counts for the rank that owns its rows. To these persistent bytes come those of a step in progress, which depend on
 // units and lanes, not on n: buffers of whole units, partial sums of lanes, activations.

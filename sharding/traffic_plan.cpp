@@ -7,8 +7,6 @@
 namespace trireme::sharding {
 namespace {
 
-constexpr std::int64_t kMasterBytes = 4;
-
 // What of `bytes` lies with the other ranks of n.
 std::int64_t others(std::int64_t bytes, std::int64_t n) { return bytes / n * (n - 1); }
 
@@ -36,17 +34,16 @@ class Maker {
     }
     plan.gradients_inside = parts_inside() * others(gradient_bytes(), groups_.group_size);
     if (groups_.groups() > 1) {
-      const TwoLevelReduction reduction = TwoLevelReduction::make(shape_.split, groups_, 0);
-      plan.gradients_across =
-          (most_parts(reduction.of_groups) + 1) * others(kMasterBytes * own_gradient_elements(), groups_.groups());
+      const std::int64_t parts =
+          shape_.fast_order ? 1 : most_parts(TwoLevelReduction::make(shape_.split, groups_, 0).of_groups);
+      plan.gradients_across = (parts + 1) * others(shape_.reduced_bytes * own_gradient_elements(), groups_.groups());
     }
     plan.gathers = gathers();
     return plan;
   }
 
  private:
-  // Also with a narrower --reduce-dtype: what each lane brings is rounded, sums stay f32.
-  std::int64_t gradient_bytes() const { return kMasterBytes * units_.gradient_elements(); }
+  std::int64_t gradient_bytes() const { return shape_.reduced_bytes * units_.gradient_elements(); }
 
   // Parts that cross the group, over all its reductions: each brings the most that any rank has.
   std::int64_t parts_inside() const {

@@ -27,6 +27,7 @@ struct TrainingShape {
   // 0: the whole shard group (--reshard-after-forward true), 1: they stay whole (false), else so many (N).
   int reshard_group = 0;
   std::int64_t parameter_bytes = 4;  // of an element that forward and backward read; masters are always f32
+  std::int64_t reduced_bytes = 4;    // of an element of a gradient on its way to another rank (--reduce-dtype, fast)
   bool separate_masters = false;     // masters lie apart even if both are f32 (--cpu-offload)
   bool fast_order = false;           // --reduce-order fast: a rank brings one sum, whatever the lane tree says
   OptimizerStates states = {};

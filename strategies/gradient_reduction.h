@@ -33,8 +33,9 @@ class GradientReduction {
 
   // A leaf is about to run: its gradients will be written to the place, replacing what was shown before.
   virtual void open_leaf(const LeafPlace& place) = 0;
-  // The leaf's last (or only) backward pass is about to run: sums are completed as it goes, and reduced if place.last.
-  virtual void close_leaf() = 0;
+  // A backward pass of the open leaf is about to run. With the last (or only) one sums are completed as it goes, and
+  // reduced if place.last; those before it are of no_sync(), and gradients add up.
+  virtual void begin_pass(bool last) = 0;
   // The leaf's backward is over: parameters that got no gradient count as zero in this leaf. used[i] tells which got
   // one.
   virtual void end_leaf(std::vector<bool>& used) = 0;

@@ -116,10 +116,8 @@ double LaneStrategy::begin_backward(const Array& loss, double weight, bool weigh
   leaf_.loss += loss.item() * weight;  // a sum until step() divides it
   leaf_.weight += weight;
   accumulated_ = accumulating_;
-  if (!accumulating_) {
-    leaf_open_ = true;
-    gradients_->close_leaf();
-  }
+  leaf_open_ = !accumulating_;
+  gradients_->begin_pass(!accumulating_);
   return leaf_.unscaled ? weight : static_cast<double>(context.leaf_items) / static_cast<double>(context.split.items);
 }
 

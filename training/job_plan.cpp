@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "trireme/comm/message/large.h"
 #include "trireme/core/base/error.h"
 #include "trireme/sharding/hybrid_groups.h"
 #include "trireme/strategies/planned_parameters.h"
+#include "trireme/training/message_memory.h"
 #include "trireme/training/process_stats.h"
 #include "trireme/training/strategy_options.h"
 
@@ -38,29 +38,6 @@ sharding::TrainingShape shape_of(const ProgramOptions& options, const PlannedWor
   return shape;
 }
 
-// Of what carries messages between the ranks: Gloo and MPI add up pieces in scratch memory.
-std::int64_t message_scratch(const ProgramOptions& options, const sharding::TrainingShape& shape,
-                             std::span<const sharding::PlannedParameter> parameters) {
-  if (shape.world_size == 1 || (options.backend != "gloo" && options.backend != "mpi")) {
-    return 0;
-  }
-  std::int64_t most = 0;  // elements that are reduced together: a parameter, or a bucket of them
-  std::int64_t all = 0;
-  for (const sharding::PlannedParameter& parameter : parameters) {
-    most = std::max(most, parameter.shape.count());
-    all += parameter.shape.count();
-  }
-  if (shape.zero_stage == 0) {
-    constexpr auto kBucket = static_cast<std::int64_t>(strategies::MirroredOptions{}.bucket_bytes / sizeof(float));
-    most = std::min(all, most + kBucket);
-  }
-  const auto layout = comm::ReductionLayout::make(shape.split, shape.world_size);
-  const auto slots = static_cast<std::size_t>(layout->slots());
-  const auto own = static_cast<std::size_t>(layout->first_slot[1] - layout->first_slot[0]);
-  const auto slice = static_cast<std::size_t>((most + shape.world_size - 1) / shape.world_size) * sizeof(float);
-  return static_cast<std::int64_t>(comm::message::reduction_scratch(slice, slots, slots - own));
-}
-
 }  // namespace
 
 JobPlan make_job_plan(const ProgramOptions& options, const PlannedWorld& world, const nn::Module& model,
@@ -81,7 +58,7 @@ JobPlan make_job_plan(const ProgramOptions& options, const PlannedWorld& world, 
     memory.reserved = activations.reserved;
   }
   const std::vector<sharding::PlannedParameter> parameters = strategies::planned_parameters(model);
-  memory.other += message_scratch(options, plan.shape, parameters);
+  memory.other += message_memory(options.backend, world, plan.shape, parameters);
   plan.memory = sharding::MemoryPlan::make(plan.shape, parameters, memory);
   plan.traffic = sharding::TrafficPlan::make(plan.shape, parameters);
   return plan;

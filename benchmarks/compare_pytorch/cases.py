@@ -7,13 +7,11 @@ import struct
 import subprocess
 from pathlib import Path
 
+from gpt_shapes import gpt_sides
 from measure import Comparison, Failed, Side, best_of, compare, rate, run
+from sharded import sharded
 
 HERE = Path(__file__).resolve().parent
-SHAPES = {  # layers, heads, width, context, batch, steps of a run
-    "gpt-nano": (4, 4, 128, 64, 12, 60),
-    "gpt-small": (6, 6, 384, 256, 8, 14),
-}
 
 
 class Context:
@@ -46,30 +44,9 @@ class Context:
                     [self.python, "-B", HERE / "peers" / program, *options, "--metrics"], environment, cores)
 
 
-def shape_options(shape, batch):
-    layers, heads, width, context, _, _ = SHAPES[shape]
-    return ["--layers", str(layers), "--heads", str(heads), "--width", str(width), "--context", str(context),
-            "--global-batch", str(batch)]
-
-
-def initial_gpt(c, shape):
-    """Both sides start from the same values: ours makes them."""
-    path = c.folder / f"{shape}.safetensors"
-    if not path.exists():
-        subprocess.run([c.bin / "train_gpt", *shape_options(shape, SHAPES[shape][4]), "--data", c.text, "--steps", "0",
-                        "--lanes", "1", "--progress", "off", "--export", path], check=True, stdin=subprocess.DEVNULL)
-    return path
-
-
-def gpt_sides(c, shape, batch, steps, lanes):
-    common = [*shape_options(shape, batch), "--data", c.text, "--steps", str(steps), "--init", initial_gpt(c, shape)]
-    return common, [*common, "--lanes", str(lanes)]
-
-
 def gpt(c, shape):
     """The whole machine against PyTorch's best configuration."""
-    batch, steps = SHAPES[shape][4:]
-    rival, own = gpt_sides(c, shape, batch, steps, c.cores)
+    rival, own = gpt_sides(c, shape, c.cores)
     n = str(c.cores)
     print(f"{shape}: configurations", flush=True)
     theirs = best_of([
@@ -116,12 +93,12 @@ def simplenet(c):
 def weak_scaling(c):
     """Tokens/s of two one-core ranks with twice the batch over twice those of one; both sides, and their difference."""
     lines = []
-    for shape, (*_, batch, steps) in SHAPES.items():
+    for shape in ("gpt-nano", "gpt-small"):
         print(f"weak scaling, {shape}", flush=True)
         efficiency = {"ours": [], "theirs": []}
         sides = {}
         for ranks, cores in ((1, "0"), (2, "0,1")):
-            rival, own = gpt_sides(c, shape, batch * ranks, steps, ranks)
+            rival, own = gpt_sides(c, shape, ranks, times=ranks)
             sides["ours", ranks] = c.ours("train_gpt", own, ranks=ranks, cores=cores)
             sides["theirs", ranks] = c.theirs("gpt.py", [*rival, "--ranks", str(ranks), "--fused"],
                                               f"DDP, {ranks} rank(s)", cores=cores, preload=True)
@@ -142,8 +119,8 @@ def weak_scaling(c):
 def gloo_training(c):
     """Two one-thread ranks that both send their gradients through Gloo, as ranks on two hosts would."""
     lines = []
-    for shape, (*_, batch, steps) in SHAPES.items():
-        rival, own = gpt_sides(c, shape, batch, steps, 2)
+    for shape in ("gpt-nano", "gpt-small"):
+        rival, own = gpt_sides(c, shape, 2)
         print(f"gloo training, {shape}: configurations", flush=True)
         theirs = best_of([c.theirs("gpt.py", [*rival, "--ranks", "2", "--fused", *more], f"DDP over Gloo, 2 ranks{how}",
                                    preload=True) for how, more in (("", []), (", compile", ["--compile"]))], c.folder)
@@ -175,4 +152,5 @@ def all_reduce(c):
 
 
 CASES = {"gpt-nano": lambda c: gpt(c, "gpt-nano"), "gpt-small": lambda c: gpt(c, "gpt-small"), "simplenet": simplenet,
-         "weak-scaling": weak_scaling, "gloo-training": gloo_training, "all-reduce": all_reduce}
+         "weak-scaling": weak_scaling, "gloo-training": gloo_training, "sharded": sharded,
+         "all-reduce": all_reduce}

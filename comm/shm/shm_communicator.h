@@ -97,6 +97,7 @@ class ShmCommunicator final : public Communicator {
   bool is_gone(int peer) const;
   void check_gone(const Operation& operation, int peer);
   std::vector<int> missing_ranks(const Operation& operation) const;
+  bool is_open(const Operation& message) const;
   const Operation& oldest_unfinished(const Operation& otherwise) const;
   void check_deadline(const Operation& operation, TimePoint now);
   RankReport look_at(int rank) const;

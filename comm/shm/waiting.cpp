@@ -94,7 +94,7 @@ void ShmCommunicator::poll_failures(const Operation& operation) {
 // share.
 std::vector<int> ShmCommunicator::missing_ranks(const Operation& operation) const {
   if (is_message(operation.kind)) {
-    return {operation.peer};
+    return is_open(operation) ? std::vector<int>{operation.peer} : std::vector<int>();
   }
   std::vector<int> absent;
   std::vector<int> unfinished;
@@ -110,6 +110,11 @@ std::vector<int> ShmCommunicator::missing_ranks(const Operation& operation) cons
     }
   }
   return absent.empty() ? unfinished : absent;
+}
+
+// Whether the message still waits for its peer, who may have taken or sent it as its last deed.
+bool ShmCommunicator::is_open(const Operation& message) const {
+  return std::ranges::any_of(messages_, [&](const auto& open) { return &open->operation == &message; });
 }
 
 // Whether the peer has given up this collective, or any message. One that failed later has done its part here.

@@ -18,25 +18,33 @@ class Claim final : public Node {
 
 }  // namespace
 
-void RunState::keep_instance(std::uint64_t instance) {
+template <class T>
+void RunLog<T>::append(std::span<const T> numbers) {
   constexpr std::int64_t kFirst = 8;
-  if (!instances_.defined() || count_ == instances_.count()) {
-    Array longer = Array::empty({std::max(kFirst, 2 * count_)}, DType::i64);
+  const auto more = static_cast<std::int64_t>(numbers.size());
+  if (!numbers_.defined() || count_ + more > numbers_.count()) {
+    Array longer = Array::empty({std::max({kFirst, 2 * count_, count_ + more})}, dtype_of<T>);
     if (count_ > 0) {
-      longer.narrow(0, 0, count_).copy_from(instances_);
+      longer.narrow(0, 0, count_).copy_from(numbers_.narrow(0, 0, count_));
     }
-    instances_ = std::move(longer);
+    numbers_ = std::move(longer);
   }
-  instances_.data<std::int64_t>()[count_++] = static_cast<std::int64_t>(instance);
+  std::ranges::copy(numbers, numbers_.data<T>() + count_);
+  count_ += more;
 }
 
-std::uint64_t RunState::instance(std::int64_t index) const {
-  require(index < count_,
-          "activation checkpointing: the second run of a part of the forward pass has more random ops than its first "
-          "({}); a checkpointed forward must do the same each time it is called",
-          count_);
-  return static_cast<std::uint64_t>(instances_.data<std::int64_t>()[index]);
+template <class T>
+void RunLog<T>::read(std::int64_t first, std::span<T> numbers, const char* what) const {
+  const auto count = static_cast<std::int64_t>(numbers.size());
+  require(first + count <= count_,
+          "activation checkpointing: the second run of a part of the forward pass has more {} than its first ({}); a "
+          "checkpointed forward must do the same each time it is called",
+          what, count_);
+  std::copy_n(numbers_.data<T>() + first, count, numbers.begin());
 }
+
+template class RunLog<std::int64_t>;
+template class RunLog<double>;
 
 FirstRun::FirstRun() : outer_(step_context().first_run) {
   StepContext& context = step_context();
@@ -102,6 +110,17 @@ NodeRef SecondRun::history_of(const Tensor& result, const Array& gradient) const
         result.array(), gradient);
   }
   return result.node();
+}
+
+std::uint64_t SecondRun::next_instance() {
+  std::int64_t instance = 0;
+  state_.instances.read(instances_++, {&instance, 1}, "random ops");
+  return static_cast<std::uint64_t>(instance);
+}
+
+void SecondRun::next_fetched(std::span<double> numbers) {
+  state_.fetched.read(fetched_, numbers, "numbers from other ranks");
+  fetched_ += static_cast<std::int64_t>(numbers.size());
 }
 
 void walk_inside(Node& root, const Array& gradient) { Tape::of_this_thread().run(root, gradient); }

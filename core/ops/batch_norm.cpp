@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "trireme/core/autograd/checkpoint.h"
 #include "trireme/core/base/parallel.h"
 #include "trireme/core/ops/batch_norm_kernels.h"
 #include "trireme/core/ops/reduction_kernels.h"
@@ -80,7 +81,7 @@ double measure(const Layout& layout, const T* x, T* mean, T* variance) {
 // As above over the global batch. Two exchanges, because squares around the common mean lose no digits where the mean
 // is large; moments that one exchange could add would.
 template <class T>
-double measure_together(const Layout& layout, const BatchNormOptions& options, const T* x, T* mean, T* variance) {
+double exchange(const Layout& layout, const BatchNormOptions& options, const T* x, double* mean, double* variance) {
   const Array sums = Array::empty({layout.channels + 1}, DType::f64);
   double* sum = sums.data<double>();
   layout.for_each_channel([&](std::int64_t c) { sum[c] = sum_channel(layout, x, c); });
@@ -90,12 +91,28 @@ double measure_together(const Layout& layout, const BatchNormOptions& options, c
   const Array squares = Array::empty({layout.channels}, DType::f64);
   double* square = squares.data<double>();
   layout.for_each_channel([&](std::int64_t c) {
-    mean[c] = static_cast<T>(sum[c] / n);
-    square[c] = square_channel(layout, x, c, mean[c]);
+    const T rounded = static_cast<T>(sum[c] / n);
+    mean[c] = rounded;
+    square[c] = square_channel(layout, x, c, rounded);
   });
   options.owner->sum_over_batch(squares, options.name);
   for (std::int64_t c = 0; c < layout.channels; ++c) {
-    variance[c] = static_cast<T>(square[c] / n);
+    variance[c] = square[c] / n;
+  }
+  return n;
+}
+
+// As measure(), over the global batch; once, though forward may run twice.
+template <class T>
+double measure_together(const Layout& layout, const BatchNormOptions& options, const T* x, T* mean, T* variance) {
+  const Array found = Array::empty({2 * layout.channels + 1}, DType::f64);
+  double* means = found.data<double>();
+  double* variances = means + layout.channels;
+  double& n = variances[layout.channels];
+  fetch_once(found.span<double>(), [&] { n = exchange(layout, options, x, means, variances); });
+  for (std::int64_t c = 0; c < layout.channels; ++c) {
+    mean[c] = static_cast<T>(means[c]);
+    variance[c] = static_cast<T>(variances[c]);
   }
   return n;
 }

@@ -46,6 +46,8 @@ sharding::TrainingShape FullySharded::shape_of(const FullyShardedOptions& option
           .mapped = options.share_memory && one_host,
           .reshard_group = reshard_group(options, group_size),
           .parameter_bytes = static_cast<std::int64_t>(size_of(options.param_dtype)),
+          .reduced_bytes = static_cast<std::int64_t>(
+              size_of(options.reduce_order == comm::ReduceOrder::fast ? options.reduce_dtype : DType::f32)),
           .separate_masters = options.cpu_offload,
           .fast_order = options.reduce_order == comm::ReduceOrder::fast};
 }
@@ -101,7 +103,8 @@ std::unique_ptr<GradientReduction> FullySharded::make_gradients(std::vector<Trai
   auto gradients = std::make_unique<ShardedGradients>(
       ranks_, map_, std::move(trained), world().rank(),
       ShardedGradients::Options{options_.zero_stage, options_.reduce_order, options_.reduce_dtype});
-  return std::make_unique<UnitPasses>(map_, home_, std::move(gradients), world().rank(), world().size());
+  return std::make_unique<UnitPasses>(map_, home_, std::move(gradients), world().rank(), world().size(),
+                                      options_.reduce_under_no_sync);
 }
 
 std::vector<optim::Slot> FullySharded::make_slots() {

@@ -34,8 +34,12 @@ struct FullyShardedOptions {
   // are bf16 products. The optimizer's rows, gradients, checkpoints and all that state() and full_parameters() show are
   // f32. Of sparse tables nothing is rounded.
   DType param_dtype = DType::f32;
-  // bf16: each lane's gradient is rounded to it before anything is added; sums are f32.
+  // bf16: each lane's gradient is rounded to it before anything is added; sums are f32. In fast order the rank's one
+  // sum is rounded instead, and travels as bf16.
   DType reduce_dtype = DType::f32;
+  // Backward passes under no_sync() are reduced like the last one, and only the rank's rows of their gradients wait for
+  // it: 4 P / n bytes instead of 4 P, at the price of the traffic. All ranks must make the same number of passes then.
+  bool reduce_under_no_sync = false;
   // Keep the optimizer's rows and state in the host's memory, apart from what the device computes with.
   bool cpu_offload = false;
   // Map parameters where ranks share memory. False: as if they did not.

@@ -3,31 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
-#include "trireme/core/array/bf16_rows.h"
-#include "trireme/core/base/parallel.h"
+#include "trireme/strategies/fully_sharded/bf16_in_place.h"
 #include "trireme/strategies/fully_sharded/own_rows.h"
 #include "trireme/strategies/merge_newest.h"
 
 namespace trireme::strategies {
-namespace {
-
-constexpr std::int64_t kTile = 64 << 10;  // elements
-constexpr std::int64_t kRun = 512;
-
-// To bf16 and back, in place.
-void round_to_bf16(const Array& array) {
-  parallel_for(array.count(), kTile, [values = array.data<float>()](std::int64_t begin, std::int64_t end) {
-    BFloat16 rounded[kRun];
-    for (std::int64_t at = begin; at < end; at += kRun) {
-      const std::int64_t count = std::min(kRun, end - at);
-      round_row(values + at, rounded, count);
-      widen_row(rounded, values + at, count);
-    }
-  });
-}
-
-}  // namespace
-
 ShardedGradients::ShardedGradients(ShardRanks ranks, std::shared_ptr<const ShardMap> map,
                                    std::vector<TrainedParameter> trained, int rank, const Options& options)
     : ranks_(std::move(ranks)),
@@ -46,7 +26,6 @@ ShardedGradients::ShardedGradients(ShardRanks ranks, std::shared_ptr<const Shard
     units_[map_->plan.unit_of[index]].entries.push_back({t, &map_->placement(index)});
     names_.push_back("gradient of " + trained_[t].name);
   }
-  make_rows();
 }
 
 ShardedGradients::~ShardedGradients() {
@@ -55,8 +34,13 @@ ShardedGradients::~ShardedGradients() {
   }
 }
 
-void ShardedGradients::make_rows() {
-  if (!keeps_all()) {
+// Whether buffers stay is this rank's own affair, so ranks may differ. Where rows are all there is they do.
+void ShardedGradients::prepare_rows(int depth) {
+  keeps_all_ = keeps_all_ || (options_.zero_stage == 1 && (depth > 1 || map_->group_size == 1));
+  if (!rows_.empty()) {
+    return;
+  }
+  if (!keeps_all_ || sends_bf16()) {  // what is sent must not lie where rows are received
     rows_ = own_rows();
     return;
   }
@@ -96,12 +80,13 @@ void ShardedGradients::ensure_level(Unit& unit, std::size_t height) {
 }
 
 void ShardedGradients::release_level(Unit& unit, std::size_t height) {
-  if (!keeps_all() && height < unit.levels.size() && unit.levels[height].defined()) {
+  if (!keeps_all_ && height < unit.levels.size() && unit.levels[height].defined()) {
     pool_.give(std::exchange(unit.levels[height], Array()));
   }
 }
 
 void ShardedGradients::open_leaf(const LeafPlace& place, bool allowed) {
+  prepare_rows(place.plan->lanes.depth);
   const bool fast = options_.order == comm::ReduceOrder::fast;
   height_ = place.height;
   merges_ = place.last && fast ? place.height : place.merges;
@@ -159,8 +144,8 @@ void ShardedGradients::take_gradients(Unit& unit) {
     } else if (leaf.gradient().bytes_data() != place.bytes_data()) {
       place.copy_from(leaf.gradient());
     }
-    if (used_[entry.trained] && options_.reduce_dtype == DType::bf16) {
-      round_to_bf16(place);
+    if (used_[entry.trained] && options_.reduce_dtype == DType::bf16 && !sends_bf16()) {
+      round_through_bf16(place.flatten());
     }
     leaf.clear();
     leaf.set_buffer({});
@@ -198,101 +183,6 @@ void ShardedGradients::allow_all() {
     unit.allowed = true;
   }
   start_reductions();
-}
-
-// Every rank starts the units in the same order, whatever the order in which they were completed.
-void ShardedGradients::start_reductions() {
-  while (started_ < units_.size()) {
-    Unit& unit = units_[unit_at(started_)];
-    if (!unit.complete || !unit.allowed) {
-      return;
-    }
-    start_inside(unit);
-    ++started_;
-  }
-}
-
-const Array& ShardedGradients::inside_rows(std::size_t node, std::size_t trained) {
-  if (node == 0) {
-    return rows_[trained];
-  }
-  while (node_rows_.size() < node) {
-    node_rows_.push_back(own_rows());
-  }
-  return node_rows_[node - 1][trained];
-}
-
-void ShardedGradients::start_inside(Unit& unit) {
-  for (std::size_t node = 0; node < steps_->inside.size(); ++node) {
-    const InsideReduction& inside = steps_->inside[node];
-    for (const Entry& entry : unit.entries) {
-      scratch_.clear();
-      for (const InsideReduction::Part& part : inside.parts) {
-        scratch_.push_back({part.subtree, view(unit.levels[part.level], entry).flatten()});
-      }
-      unit.works.push_back(ranks_.group->reduce_scatter_parts(scratch_, inside.layout, entry.parameter->row_offsets,
-                                                              inside_rows(node, entry.trained),
-                                                              {.name = names_[entry.trained]}));
-    }
-  }
-  scratch_.clear();
-}
-
-void ShardedGradients::finish_inside(Unit& unit) {
-  for (comm::Work& work : unit.works) {
-    work.wait();
-  }
-  unit.works.clear();
-  for (std::size_t level = 0; level < unit.levels.size(); ++level) {
-    release_level(unit, level);
-  }
-  if (ranks_.replicas != nullptr) {
-    start_across(unit);
-  }
-}
-
-void ShardedGradients::start_across(Unit& unit) {
-  for (const Entry& entry : unit.entries) {
-    const comm::OpOptions options{.name = names_[entry.trained], .order = options_.order};
-    const Array& rows = rows_[entry.trained];
-    if (options_.order == comm::ReduceOrder::fast) {
-      unit.works.push_back(ranks_.replicas->all_reduce(rows, comm::ReduceOp::sum, options));
-      continue;
-    }
-    scratch_.clear();
-    for (std::size_t node = 0; node < steps_->inside.size(); ++node) {
-      scratch_.push_back({steps_->inside[node].node, inside_rows(node, entry.trained)});
-    }
-    unit.works.push_back(ranks_.replicas->all_reduce_parts(scratch_, steps_->across, rows, options));
-  }
-  scratch_.clear();
-}
-
-void ShardedGradients::limit_in_flight() {
-  while (!keeps_all() && started_ - finished_ >= kUnitsInFlight) {
-    finish_inside(units_[unit_at(finished_++)]);
-  }
-}
-
-void ShardedGradients::finish() {
-  while (finished_ < started_) {
-    finish_inside(units_[unit_at(finished_++)]);
-  }
-  for (Unit& unit : units_) {
-    for (comm::Work& work : unit.works) {
-      work.wait();
-    }
-    unit.works.clear();
-  }
-}
-
-void ShardedGradients::scale(double factor) {
-  const auto multiplier = static_cast<float>(factor);
-  for (const Array& rows : rows_) {
-    for (float& element : rows.span<float>()) {
-      element *= multiplier;
-    }
-  }
 }
 
 }  // namespace trireme::strategies

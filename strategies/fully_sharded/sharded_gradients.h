@@ -5,8 +5,11 @@
 // made, and after the rank's last leaf one reduce_scatter_parts a parameter gives each rank its rows, units in one
 // fixed order (the last one first, the root unit at the end), while backward goes on.
 //
-// Stage 1 keeps all buffers, and a rank's reduced rows are a part of them. Stages 2 and 3 keep the reduced rows only;
-// buffers come from a pool, and at most kUnitsInFlight of them are in use besides the root's and waiting partial sums.
+// In fast order with a narrower reduce_dtype a rank rounds its one sum to that, in place, and rows arrive in it.
+//
+// What stays from step to step are the reduced rows; buffers come from a pool, and at most kUnitsInFlight of them are
+// in use besides the root's and waiting partial sums: they are small enough to stay in the processor's cache. Stage 1,
+// once a rank has partial sums, keeps all buffers instead, and its reduced rows are a part of them.
 #pragma once
 
 #include <memory>
@@ -14,6 +17,7 @@
 #include <vector>
 
 #include "trireme/comm/communicator.h"
+#include "trireme/strategies/fully_sharded/bf16_in_place.h"
 #include "trireme/strategies/fully_sharded/buffer_pool.h"
 #include "trireme/strategies/fully_sharded/reduction_steps.h"
 #include "trireme/strategies/fully_sharded/shard_map.h"
@@ -33,7 +37,9 @@ class ShardedGradients {
   struct Options {
     int zero_stage = 3;
     comm::ReduceOrder order = comm::ReduceOrder::canonical;
-    DType reduce_dtype = DType::f32;  // bf16: each lane's gradient is rounded to it before anything is added
+    // bf16: each lane's gradient is rounded to it before anything is added; in fast order the rank's sum, which is sent
+    // so, and the result.
+    DType reduce_dtype = DType::f32;
   };
 
   ShardedGradients(ShardRanks ranks, std::shared_ptr<const ShardMap> map, std::vector<TrainedParameter> trained,
@@ -55,9 +61,12 @@ class ShardedGradients {
   void allow_all();
   // Waits until fewer than kUnitsInFlight units are in reduction. All ranks do so at the same places.
   void limit_in_flight();
+  // Another backward pass of the leaf follows, for which it is to be opened again: this one is reduced, and its rows
+  // wait for finish() to add them to the last one's. Blocks.
+  void keep_pass();
   void finish();
 
-  bool used(std::size_t trained) const { return used_[trained]; }
+  bool used(std::size_t trained) const { return used_[trained] || (keeping_ && kept_used_[trained]); }
   Array reduced(std::size_t trained) const { return rows_[trained]; }
   void scale(double factor);
   const std::vector<TrainedParameter>& trained() const { return trained_; }
@@ -83,7 +92,7 @@ class ShardedGradients {
   Array view(const Array& level, const Entry& entry) const;
   bool is_trained(std::size_t parameter) const { return map_->placement(parameter).gradient_offset >= 0; }
   std::vector<Array> own_rows() const;
-  void make_rows();
+  void prepare_rows(int depth);
   void ensure_level(Unit& unit, std::size_t height);
   void release_level(Unit& unit, std::size_t height);
   void take_gradients(Unit& unit);
@@ -92,8 +101,11 @@ class ShardedGradients {
   void start_inside(Unit& unit);
   void finish_inside(Unit& unit);
   void start_across(Unit& unit);
+  void take_rows(const Unit& unit);
+  void wait();
   const Array& inside_rows(std::size_t node, std::size_t trained);
-  bool keeps_all() const { return options_.zero_stage == 1; }
+  bool sends_bf16() const { return options_.order == comm::ReduceOrder::fast && options_.reduce_dtype == DType::bf16; }
+  Array as_received(const Array& rows) const { return sends_bf16() ? last_half(rows) : rows; }
 
   ShardRanks ranks_;
   std::shared_ptr<const ShardMap> map_;
@@ -105,8 +117,12 @@ class ShardedGradients {
   std::vector<Array> rows_;                    // [trained]: the reduced gradient of own rows, flat
   std::vector<std::vector<Array>> node_rows_;  // [node - 1][trained]: hybrid, of nodes beyond the first
   std::vector<std::string> names_;             // [trained]
-  std::vector<bool> used_;                     // [trained], in this leaf
+  std::vector<bool> used_;                     // [trained], in this pass
+  bool keeping_ = false;                       // there are earlier passes of this leaf:
+  std::vector<Array> kept_rows_;               // [trained], their sum
+  std::vector<bool> kept_used_;                // [trained]
 
+  bool keeps_all_ = false;  // buffers of whole units
   int height_ = 0;
   int merges_ = 0;
   const ReductionSteps* steps_ = nullptr;

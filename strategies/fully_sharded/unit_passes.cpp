@@ -51,13 +51,14 @@ class UnitPasses::Token {
 };
 
 UnitPasses::UnitPasses(std::shared_ptr<const ShardMap> map, std::shared_ptr<ParameterHome> home,
-                       std::unique_ptr<ShardedGradients> gradients, int rank, int world_size)
+                       std::unique_ptr<ShardedGradients> gradients, int rank, int world_size, bool reduces_each_pass)
     : map_(std::move(map)),
       home_(std::move(home)),
       gradients_(std::move(gradients)),
       rank_(rank),
       world_size_(world_size),
-      units_(map_->plan.units.size()) {
+      units_(map_->plan.units.size()),
+      reduces_each_pass_(reduces_each_pass) {
   for (std::size_t u = 0; u < units_.size(); ++u) {
     units_[u].link = std::make_shared<Link>(Link{this, u, 0});
     map_->modules[u]->set_hooks(std::make_shared<Hooks>(units_[u].link));
@@ -156,7 +157,7 @@ void UnitPasses::before_backward(std::size_t u) {
 }
 
 void UnitPasses::after_backward(std::size_t u) {
-  if (closed_) {
+  if (completes_) {
     gradients_->complete_unit(u);
   }
   record_event(Event::after_backward, u);
@@ -179,10 +180,15 @@ void UnitPasses::open_leaf(const LeafPlace& place) {
       "forward of its own",
       gradients_->trained().front().name);
   require_in_place();
-  plan_ = place.plan;
-  last_leaf_ = place.last;
-  ghosts_ = moves() ? most_leaves(*plan_) - static_cast<std::int64_t>(plan_->lanes.leaves.size()) : 0;
-  gradients_->open_leaf(place, ghosts_ == 0);
+  place_ = place;
+  const auto leaves = static_cast<std::int64_t>(place.plan->lanes.leaves.size());
+  ghosts_ = moves() ? most_leaves(*place.plan) - leaves : 0;
+  is_followed_ = false;
+  open_gradients();
+}
+
+void UnitPasses::open_gradients() {
+  gradients_->open_leaf(place_, ghosts_ == 0);
   for (std::size_t u = 0; u < units_.size(); ++u) {
     if (units_[u].seen && !units_[u].announced) {
       gradients_->open_unit(u);
@@ -190,10 +196,18 @@ void UnitPasses::open_leaf(const LeafPlace& place) {
   }
 }
 
-void UnitPasses::close_leaf() { closed_ = true; }
+// Forward has run already: what it has seen and made whole is this pass's.
+void UnitPasses::begin_pass(bool last) {
+  if (is_followed_) {
+    gradients_->keep_pass();
+    open_gradients();
+  }
+  completes_ = last || reduces_each_pass_;
+  is_followed_ = !last && reduces_each_pass_;
+}
 
 void UnitPasses::end_pass() {
-  closed_ = false;
+  completes_ = false;
   for (std::size_t u = 0; u < units_.size(); ++u) {
     units_[u].seen = false;
     units_[u].announced = false;
@@ -218,7 +232,7 @@ void UnitPasses::end_leaf(std::vector<bool>& used) {
   end_pass();
   std::swap(events_, last_events_);
   events_.clear();
-  if (last_leaf_) {
+  if (place_.last) {
     run_ghosts(ghosts_);
   }
 }

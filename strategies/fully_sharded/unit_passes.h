@@ -24,15 +24,16 @@ namespace trireme::strategies {
 // Used by the rank's one training thread.
 class UnitPasses final : public GradientReduction {
  public:
+  // `reduces_each_pass`: under no_sync() too; what adds up are rows.
   UnitPasses(std::shared_ptr<const ShardMap> map, std::shared_ptr<ParameterHome> home,
-             std::unique_ptr<ShardedGradients> gradients, int rank, int world_size);
+             std::unique_ptr<ShardedGradients> gradients, int rank, int world_size, bool reduces_each_pass);
   // Removes the hooks. Tapes that are still alive keep working on their own values, if those are still there.
   ~UnitPasses() override;
   UnitPasses(const UnitPasses&) = delete;
   UnitPasses& operator=(const UnitPasses&) = delete;
 
   void open_leaf(const LeafPlace& place) override;
-  void close_leaf() override;
+  void begin_pass(bool last) override;
   void end_leaf(std::vector<bool>& used) override;
   void reduce_without_parts(const StepPlan& plan) override;
   void finish() override;
@@ -68,6 +69,7 @@ class UnitPasses final : public GradientReduction {
   void after_backward(std::size_t unit);
 
   void require_in_place() const;
+  void open_gradients();
   void record_event(Event event, std::size_t unit);
   void carry_out(Event event, std::size_t unit);
   void make_whole(std::size_t unit, std::size_t ahead);
@@ -88,10 +90,11 @@ class UnitPasses final : public GradientReduction {
   std::size_t last_forward_ = kNone;  // the unit whose backward comes first: it stays whole in between
   bool order_known_ = false;          // from the second step on, on all ranks
 
-  const StepPlan* plan_ = nullptr;
-  bool last_leaf_ = false;   // of this rank in this step
-  bool closed_ = false;      // the leaf's last backward pass: what is complete is reduced
-  std::int64_t ghosts_ = 0;  // passes of others that this rank has no leaf for
+  bool reduces_each_pass_;
+  LeafPlace place_;           // of the open leaf
+  bool completes_ = false;    // what is complete in this pass is reduced
+  bool is_followed_ = false;  // another pass of this leaf comes, and this one is reduced by itself
+  std::int64_t ghosts_ = 0;   // passes of others that this rank has no leaf for
   std::vector<std::pair<const StepPlan*, std::int64_t>> most_leaves_;
 };
 

@@ -101,7 +101,10 @@ void GradientBuckets::open_leaf(const LeafPlace& place) {
   }
 }
 
-void GradientBuckets::close_leaf() {
+void GradientBuckets::begin_pass(bool last) {
+  if (!last) {
+    return;
+  }
   next_to_start_ = 0;
   in_leaf_ = true;
   for (std::size_t b = 0; b < buckets_.size(); ++b) {

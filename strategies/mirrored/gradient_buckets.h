@@ -35,7 +35,7 @@ class GradientBuckets final : public GradientReduction {
   GradientBuckets& operator=(const GradientBuckets&) = delete;
 
   void open_leaf(const LeafPlace& place) override;
-  void close_leaf() override;
+  void begin_pass(bool last) override;
   void end_leaf(std::vector<bool>& used) override;
   void reduce_without_parts(const StepPlan& plan) override;
   // Shows the result as the parameters' gradients.

@@ -39,10 +39,11 @@ void check(const Row& row) {
 TEST(MemoryPlan, StagesAreThreeLifetimes) {
   // 2048 elements, 512 a rank of four; units: root 1024, blocks 512.
   check({"mirrored", shape_of(4, 0), 2048, 2048, 4096, 0, 0, 0});
-  check({"stage 1, gathered", shape_of(4, 1), 2048, 2048, 1024, 0, 0, 0});
+  check({"stage 1, gathered", shape_of(4, 1), 2048, 512, 1024, 0, 0, 2048});
   check({"stage 2, gathered", shape_of(4, 2), 2048, 512, 1024, 0, 0, 2048});
   check({"stage 3, gathered", shape_of(4, 3), 512, 512, 1024, 0, 2048, 2048});
-  check({"stage 1, mapped", shape_of(4, 1, true), 512, 2048, 1024, 0, 0, 0});
+  check({"stage 1, mapped", shape_of(4, 1, true), 512, 512, 1024, 0, 0, 2048});
+  check({"stage 1, one rank", shape_of(1, 1, true), 2048, 2048, 4096, 0, 0, 0});
   check({"stage 2, mapped", shape_of(4, 2, true), 512, 512, 1024, 0, 0, 2048});
   check({"stage 3, mapped", shape_of(4, 3, true), 512, 512, 1024, 0, 0, 2048});
   check({"stage 3, one rank", shape_of(1, 3, true), 2048, 2048, 4096, 0, 0, 2048});
@@ -65,6 +66,11 @@ TEST(MemoryPlan, LanesThatWaitForTheirSiblingKeepAWholeGradient) {
   TrainingShape shape = shape_of(4, 0);
   shape.split = {16, 1, 16};  // four lanes a rank, one aligned block: a stack of three
   check({"mirrored", shape, 2048, 2048, 4096, 2 * 2048, 0, 0});
+  shape.zero_stage = 1;
+  check({"stage 1", shape, 2048, 2048, 1024, 2 * 2048, 0, 0});
+  shape.reduced_bytes = 2;  // rows are received apart from what is sent
+  check({"stage 1, narrow", shape, 2048, 2048 + 512, 1024, 2 * 2048, 0, 0});
+  shape.reduced_bytes = 4;
   shape.zero_stage = 2;
   check({"stage 2", shape, 2048, 512, 1024, 2 * 2048, 0, 2048});
   shape.split = {4, 4, 16};  // as many leaves by accumulation
@@ -155,11 +161,14 @@ TEST(MemoryPlan, FollowsTheFormulasOfZeroWithinOnePercent) {
   const auto model = gpt2(12, 768, 1024, 50257);
   const auto p = static_cast<double>(kGpt2Parameters);
   for (const int n : {1, 2, 4, 8}) {
-    const auto persistent = [&](int stage, bool mapped) {
-      return static_cast<double>(MemoryPlan::make(shape_of(n, stage, mapped), model).persistent());
+    const auto persistent = [&](int stage, bool mapped, int lanes = 1) {
+      TrainingShape shape = shape_of(n, stage, mapped);
+      shape.split = {lanes * n, 1, lanes * n};
+      return static_cast<double>(MemoryPlan::make(shape, model).persistent());
     };
     EXPECT_NEAR(persistent(0, false), 16 * p, 0.01 * 16 * p);
-    EXPECT_NEAR(persistent(1, false), 8 * p + 8 * p / n, 0.01 * p);
+    EXPECT_NEAR(persistent(1, false, 2), 8 * p + 8 * p / n, 0.01 * p);
+    EXPECT_NEAR(persistent(1, false), 4 * p + 12 * p / n, 0.01 * p);
     EXPECT_NEAR(persistent(2, false), 4 * p + 12 * p / n, 0.01 * p);
     EXPECT_NEAR(persistent(3, false), 16 * p / n, 0.01 * 16 * p / n);
     EXPECT_NEAR(persistent(3, true), 16 * p / n, 0.01 * 16 * p / n);

@@ -82,6 +82,17 @@ TEST(TrafficPlan, NarrowParametersAreGatheredNarrowAndGradientsStayF32) {
   EXPECT_EQ(TrafficPlan::make(shape, small_model()).gradients_inside, 2 * share);
 }
 
+TEST(TrafficPlan, GradientsThatTravelNarrowAreHalfTheBytes) {
+  TrainingShape shape = shape_of(4, 3);
+  shape.shard_group = 2;
+  shape.split = {12, 1, 12};
+  shape.fast_order = true;  // one sum a rank
+  shape.reduced_bytes = 2;
+  const TrafficPlan plan = TrafficPlan::make(shape, small_model());
+  EXPECT_EQ(plan.gradients_inside, kBytes / 2 / 2);
+  EXPECT_EQ(plan.gradients_across, 2 * (kBytes / 2 / 2) / 2);
+}
+
 TEST(TrafficPlan, OfGpt2OverEightRanks) {
   const auto model = gpt2(12, 768, 1024, 50257);
   const double m = 4.0 * kGpt2Parameters * 7 / 8;

@@ -1,4 +1,5 @@
-"""GPT-2 on bytes in PyTorch: what train_gpt does, step by step the same losses. One process or DDP over Gloo."""
+"""GPT-2 on bytes in PyTorch: what train_gpt does, step by step the same losses. One process, or
+DDP or FSDP2 over Gloo."""
 import argparse
 import time
 from pathlib import Path
@@ -65,19 +66,33 @@ def batch_of(data, step, options, first, count):
     return rows[:, :-1].contiguous(), rows[:, 1:].contiguous()
 
 
+def shard(model, options):
+    """FSDP2: each block is a unit, and the rest."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+    mesh = init_device_mesh("cpu", (options.ranks,))
+    for block in model.transformer["h"]:
+        if options.compile:
+            block.compile()
+        fully_shard(block, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+
+
 def train(rank, options):
     torch.set_num_threads(options.threads)
     dtype = torch.float64 if options.precision == "f64" else torch.float32
     torch.set_default_dtype(dtype)
     model = Gpt(options.layers, options.heads, options.width, options.context, options.vocab)
     model.load_state_dict(read_safetensors(options.init, dtype))
+    if options.fsdp:
+        shard(model, options)
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(
         [{"params": [p for p in parameters if p.dim() >= 2], "weight_decay": 0.1},
          {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0}],
         lr=options.lr, betas=(0.9, 0.95), eps=1e-8, fused=options.fused or None)
-    wrapped = nn.parallel.DistributedDataParallel(model) if options.ranks > 1 else model
-    run = torch.compile(wrapped) if options.compile else wrapped
+    wrapped = nn.parallel.DistributedDataParallel(model) if options.ranks > 1 and not options.fsdp else model
+    run = torch.compile(wrapped) if options.compile and not options.fsdp else wrapped
 
     data = torch.frombuffer(bytearray(Path(options.data).read_bytes()), dtype=torch.uint8)
     mine = options.global_batch // options.ranks
@@ -107,6 +122,7 @@ def main():
     parser.add_argument("--lr", type=float, default=3e-4)
     parser.add_argument("--precision", choices=("f32", "f64"), default="f32")
     parser.add_argument("--compile", action="store_true", help="torch.compile")
+    parser.add_argument("--fsdp", action="store_true", help="parameters sharded over the ranks (FSDP2)")
     parser.add_argument("--fused", action="store_true", help="the fused AdamW")
     for name in ("data", "init", "metrics"):
         parser.add_argument(f"--{name}", required=True)

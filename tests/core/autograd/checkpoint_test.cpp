@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <functional>
 #include <string>
 #include <vector>
@@ -189,6 +190,32 @@ TEST(Checkpoint, RandomOpsDrawTheSameInstancesAgainAndCountOnlyOnce) {
   }
 }
 
+TEST(Checkpoint, NumbersFromElsewhereAreFetchedOnceAndTheSameAgain) {
+  for (const bool nested : {false, true}) {
+    int fetches = 0;
+    std::vector<double> seen;
+    const Tensor w = leaf_of({4}, 1);
+    const auto scaled = [&](const Tensor& x) {
+      std::array<double, 5> numbers{};
+      fetch_once(numbers, [&] { numbers.fill(++fetches + 0.5); });
+      seen.push_back(numbers[4]);
+      return x * static_cast<float>(numbers[0]);
+    };
+    const auto part = [&, w] {
+      Tensor x = w;
+      for (int i = 0; i < 3; ++i) {
+        x = nested ? checkpointed([&scaled, x] { return scaled(x); }) : scaled(x);
+      }
+      return x;
+    };
+    ops::sum(checkpointed(part)).backward();
+    EXPECT_EQ(fetches, 3);
+    EXPECT_EQ(w.grad().to_vector<float>(), (std::vector<float>(4, 1.5F * 2.5F * 3.5F)));
+    EXPECT_EQ(std::vector<double>(seen.begin(), seen.begin() + 6), (std::vector<double>{1.5, 2.5, 3.5, 1.5, 2.5, 3.5}));
+    EXPECT_EQ(seen.size(), nested ? 9U : 6U);
+  }
+}
+
 TEST(Checkpoint, TheSecondRunSeesTheContextOfTheFirst) {
   std::vector<std::int64_t> seen;
   const Tensor w = leaf_of({2}, 1);
@@ -310,6 +337,13 @@ TEST(Checkpoint, APartThatDoesSomethingElseTheSecondTimeIsAnError) {
     return x;
   });
   EXPECT_THAT(test::error_of([&] { ops::sum(draws).backward(); }), testing::HasSubstr("more random ops"));
+  run = 0;
+  const Tensor asks = checkpointed([&] {
+    std::vector<double> numbers(static_cast<std::size_t>(++run));
+    fetch_once(numbers, [] {});
+    return w * 1;
+  });
+  EXPECT_THAT(test::error_of([&] { ops::sum(asks).backward(); }), testing::HasSubstr("more numbers from other ranks"));
 }
 
 TEST(Checkpoint, IsWalkedOnceLikeEveryTape) {

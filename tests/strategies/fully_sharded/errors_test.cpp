@@ -205,36 +205,5 @@ TEST(FullyShardedErrors, TheModelIsItsOwnAgainWhenTheStrategyIsGone) {
   });
 }
 
-TEST(FullySharded, NoSyncAccumulatesUntilTheLastBackward) {
-  for (const bool share : {true, false}) {
-    for (const int stage : {1, 2, 3}) {
-      run_ranks(Over::shm, 2, [&](comm::World world) {
-        const auto train = [&](bool split_in_two) {
-          Task task = gpt({.layers = 2, .heads = 1, .width = 6, .context = 4, .vocab = 31});
-          optim::SGD sgd({.lr = 0.1});
-          FullySharded strategy(world, {.zero_stage = stage, .share_memory = share});
-          strategy.prepare(*task.model, sgd);
-          const BatchSplit split{2, 1, 8};
-          for (std::int64_t step = 0; step < 2; ++step) {
-            if (split_in_two) {
-              const auto guard = strategy.no_sync();
-              task.loss({4, 1, 8}, step, 2 * world.rank()).backward();
-            }
-            task.loss(split_in_two ? BatchSplit{4, 1, 8} : split, step,
-                      split_in_two ? 2 * world.rank() + 1 : world.rank())
-                .backward();
-            EXPECT_TRUE(strategy.step());
-          }
-          return strategy.report();
-        };
-        const strategies::StepReport whole = train(false);
-        const strategies::StepReport halves = train(true);
-        EXPECT_NEAR(whole.loss, halves.loss, 1e-5);
-        EXPECT_NEAR(whole.grad_norm, halves.grad_norm, 1e-5);
-      });
-    }
-  }
-}
-
 }  // namespace
 }  // namespace trireme::test

@@ -148,21 +148,5 @@ TEST(FullyShardedFastOrder, IsCloseToTheCanonicalOneAndTheSameFromRunToRun) {
   }
 }
 
-TEST(FullyShardedReduceDtype, RoundsEachLaneWhateverTheShape) {
-  Job job{.lanes = 7, .batches = {14, 14, 3, 14}};
-  const Outcome exact = run(job);
-  job.sharded = FullyShardedOptions{.reduce_dtype = DType::bf16};
-  const Outcome rounded = run(job);
-  EXPECT_NE(rounded.hash, exact.hash);
-  EXPECT_NEAR(rounded.norms[0], exact.norms[0], 4e-3 * exact.norms[0]);
-  for (const Variant& variant : variants()) {
-    job.world = variant.world;
-    job.over = variant.over;
-    job.sharded = variant.options;
-    job.sharded->reduce_dtype = DType::bf16;
-    EXPECT_EQ(run(job), rounded) << variant.name;
-  }
-}
-
 }  // namespace
 }  // namespace trireme::test

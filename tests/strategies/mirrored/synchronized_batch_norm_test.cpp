@@ -2,10 +2,14 @@
 #include <gtest/gtest.h>
 
 #include <mutex>
+#include <string>
+#include <utility>
 
+#include "tests/core/ops/same_bits.h"
 #include "tests/strategies/mirrored/small_run.h"
 #include "tests/support/op_check.h"
 #include "trireme/comm/environment.h"
+#include "trireme/core/autograd/checkpoint.h"
 #include "trireme/core/nn/activation.h"
 #include "trireme/core/nn/batch_norm.h"
 #include "trireme/core/nn/linear.h"
@@ -25,9 +29,11 @@ struct SummingOwner final : StepOwner {
   double begin_backward(const Array&, double, bool) override { return 1; }
   void run_idle_step() override {}
   void sum_over_batch(const Array& values, std::string_view name) override {
+    ++exchanges;
     ranks.all_reduce(values, comm::ReduceOp::sum, {.name = name}).wait();
   }
   comm::Communicator& ranks;
+  int exchanges = 0;
 };
 
 void expect_near(const Array& got, const Array& expected, double tolerance, const std::string& what) {
@@ -74,6 +80,27 @@ TEST(SynchronizedBatchNorm, PartsOfABatchHaveTheValuesAndGradientsOfTheWhole) {
       expect_near(part_bias.grad(), whole_bias.grad(), 1e-11, "dbias");
     });
   }
+}
+
+TEST(SynchronizedBatchNorm, IsMeasuredOnceThoughForwardRunsAgainInBackward) {
+  comm::run_local(2, [&](comm::World world) {
+    SummingOwner owner(*world.communicator());
+    const auto train = [&](bool again) {
+      const Tensor x = Tensor::leaf(test::random_array({4, 3}, static_cast<std::uint64_t>(world.rank())));
+      const Tensor weight = Tensor::leaf(test::random_array({3}, 2));
+      const Tensor bias = Tensor::leaf(test::random_array({3}, 3));
+      const auto part = [=, &owner] { return ops::batch_norm(x, weight, bias, {}, {}, {.owner = &owner}); };
+      const Tensor y = again ? checkpointed(part) : part();
+      y.backward(test::random_array({4, 3}, 4));
+      EXPECT_EQ(std::exchange(owner.exchanges, 0), 3);  // two in forward, one in backward
+      return std::vector<Array>{y.array(), x.grad(), weight.grad(), bias.grad()};
+    };
+    const std::vector<Array> plain = train(false);
+    const std::vector<Array> checkpointed_ones = train(true);
+    for (std::size_t i = 0; i < plain.size(); ++i) {
+      test::expect_same_bits(plain[i], checkpointed_ones[i], std::to_string(i));
+    }
+  });
 }
 
 nn::Sequential make_normalized(bool synchronized) {
