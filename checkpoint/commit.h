@@ -26,9 +26,11 @@ struct SaveContext {
 
 // Where files of deleted checkpoints wait to be overwritten.
 std::string recycled_path(const SaveContext& context);
+// Where the parts of a step are put together.
+std::string staging_path(const SaveContext& context, std::int64_t step);
 
 // Stores the shard in the staging directory: bytes, sync, then the record, which appears at once or not at all. Follows
-// a snapshot that may still be under way.
+// a snapshot that may still be under way. A shard that could not be written is removed.
 void store_shard(const SaveContext& context, std::int64_t step, Snapshot& snapshot);
 // Tells the committer that this rank's shard will not come. Best effort.
 void store_failure(const SaveContext& context, std::int64_t step, const std::string& reason) noexcept;

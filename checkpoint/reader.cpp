@@ -94,15 +94,18 @@ std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& 
   require(there->is_directory,
           "resume from {}: it is a file, a directory of checkpoints was expected; give another path", directory);
   Survey found = survey(files, directory);
+  std::vector<std::string> damaged;
   for (const Candidate& candidate : found.readable) {
     try {
       Reader reader = open(files, candidate.path, verify);
+      reader.damaged_ = std::move(damaged);
       for (const std::string& reason : found.unusable) {
         log::warning("checkpoint skipped: {}", reason);
       }
       return reader;
     } catch (const Error& error) {
       found.unusable.push_back(error.what());
+      damaged.push_back(candidate.path);
     }
   }
   require(found.unusable.empty(), "resume from {}: no checkpoint there is usable: {}. Move them away to start anew",

@@ -51,6 +51,8 @@ class Reader {
   static Reader open_path(FileSystem& files, const std::string& path, Verify verify = Verify::everything);
 
   const std::string& path() const { return path_; }
+  // The checkpoints that open_newest() found damaged and passed over, by path.
+  const std::vector<std::string>& damaged() const { return damaged_; }
   const Manifest& manifest() const { return manifest_; }
   const sharding::TrainingPosition& position() const { return manifest_.position; }
   const std::vector<SavedTensor>& tensors() const { return index_->tensors(); }
@@ -66,6 +68,7 @@ class Reader {
   void load_rows(const SavedTensor& saved, const sharding::StateTensor& wanted);
 
   std::string path_;
+  std::vector<std::string> damaged_;
   Manifest manifest_;
   std::vector<std::unique_ptr<SafetensorsFile>> shards_;
   std::vector<std::unique_ptr<VerifiedFile>> checksums_;  // of the same files

@@ -61,15 +61,21 @@ struct Writer::Impl {
         background(options.background) {}
 
   void prepare_directory();
+  void list_kept();
+  bool looks_whole(const std::string& path) const;
   void write(const sharding::TrainingPosition& position);
+  void give_up(std::int64_t step, const std::string& reason);
+  void drop_unfinished();
   void rotate();
 
   WriterOptions options;
   SaveContext context;
   Snapshot snapshot;
   std::unique_ptr<FileLock> lock;
-  std::vector<Kept> kept;      // rank 0: what is in the directory; used by the background only
-  std::uint64_t sequence = 0;  // of the newest save there
+  std::vector<Kept> kept;                // rank 0: what is in the directory; used by the background only
+  std::vector<std::string> damaged;      // of those, found so
+  std::uint64_t sequence = 0;            // of the newest save there
+  std::vector<std::int64_t> unfinished;  // rank 0: steps whose save failed and may have left something
   std::atomic<std::int64_t> safe_step{-1};
   std::atomic<std::int64_t> written_ns{0};
   SaveStatistics statistics;
@@ -79,14 +85,38 @@ struct Writer::Impl {
 void Writer::Impl::prepare_directory() {
   FileSystem& files = context.files;
   lock = lock_directory(files, context.clock, options);
+  try {  // who made the directory may have died before its name was safe
+    files.sync_directory(parent_path(options.directory));
+  } catch (const Error& error) {  // not everybody may read the directory above
+    log::warning("checkpoint directory {}: {}", options.directory, error.what());
+  }
   clean_directory(files, options.directory, options.run_id);
-  const Survey found = survey(files, options.directory);
+  list_kept();
+}
+
+void Writer::Impl::list_kept() {
+  const Survey found = survey(context.files, options.directory);
   // Without its number, an older checkpoint could later pass for newer than those that this run saves.
   require(found.unread.empty(), "checkpoint directory {}: {}. Try again, or move that checkpoint away",
           options.directory, found.unread.empty() ? "" : found.unread.front());
+  kept.clear();
   for (const Candidate& candidate : found.readable) {
-    kept.push_back({candidate.path, candidate.manifest.sequence});
+    kept.push_back({candidate.path, candidate.manifest.sequence, looks_whole(candidate.path)});
     sequence = std::max(sequence, candidate.manifest.sequence);
+  }
+}
+
+// Sizes and headers are looked at; whole files only by the resume, which tells through set_damaged().
+bool Writer::Impl::looks_whole(const std::string& path) const {
+  if (std::find(damaged.begin(), damaged.end(), path) != damaged.end()) {
+    return false;
+  }
+  try {
+    Reader::open(context.files, path, Verify::when_loaded);
+    return true;
+  } catch (const Error& error) {
+    log::warning("checkpoint {} does not count among the {} that stay: {}", path, options.keep, error.what());
+    return false;
   }
 }
 
@@ -94,15 +124,14 @@ void Writer::Impl::write(const sharding::TrainingPosition& position) {
   const Clock::TimePoint start = context.clock.now();
   try {
     store_shard(context, position.step, snapshot);
-  } catch (const Error& error) {
-    if (context.rank != 0) {
-      store_failure(context, position.step, error.what());
+    if (context.rank == 0) {
+      commit(context, position, ++sequence);  // a number serves once: what failed late may be there nevertheless
     }
+  } catch (const std::exception& error) {
+    give_up(position.step, error.what());
     throw;
   }
   if (context.rank == 0) {
-    commit(context, position, sequence + 1);
-    ++sequence;
     const std::string path = join_path(options.directory, committed_name(position.step));
     std::erase_if(kept, [&](const Kept& other) { return other.name == path; });
     kept.push_back({path, sequence});
@@ -114,11 +143,40 @@ void Writer::Impl::write(const sharding::TrainingPosition& position) {
   }
 }
 
+// The parts of this step stay, for another try may go on with those of other ranks; those of earlier steps only cost
+// space.
+void Writer::Impl::give_up(std::int64_t step, const std::string& reason) {
+  if (context.rank != 0) {
+    store_failure(context, step, reason);
+    return;
+  }
+  std::erase(unfinished, step);
+  try {
+    drop_unfinished();
+  } catch (const Error& error) {
+    log::warning("an unfinished checkpoint stays: {}", error.what());
+  }
+  unfinished.push_back(step);
+}
+
+void Writer::Impl::drop_unfinished() {
+  for (; !unfinished.empty(); unfinished.pop_back()) {
+    const std::string path = staging_path(context, unfinished.back());
+    if (context.files.status(path)) {
+      delete_checkpoint(context.files, path, "");
+    }
+  }
+}
+
 // The new checkpoint is safe by now, so trouble with an old one is no failure of the save.
 void Writer::Impl::rotate() {
   FileSystem& files = context.files;
   const std::string recycled = options.recycle ? recycled_path(context) : "";
   try {
+    if (!unfinished.empty()) {  // one that failed late may stand among the others
+      drop_unfinished();
+      list_kept();
+    }
     if (options.recycle) {
       files.make_directory(recycled);
     }
@@ -127,10 +185,10 @@ void Writer::Impl::rotate() {
       delete_checkpoint(files, aside, recycled);
     }
     for (const std::string& path : plan_retention(kept, options.keep)) {
-      std::erase_if(kept, [&](const Kept& other) { return other.name == path; });
       if (files.status(path)) {
         delete_checkpoint(files, path, recycled);
       }
+      std::erase_if(kept, [&](const Kept& other) { return other.name == path; });
     }
   } catch (const Error& error) {
     log::warning("an old checkpoint stays: {}", error.what());
@@ -155,6 +213,13 @@ Writer::~Writer() {
   if (const std::optional<std::string> failure = impl_->background.take_failure()) {
     log::error("the last checkpoint was not saved: {}", *failure);
   }
+}
+
+void Writer::set_damaged(std::vector<std::string> paths) {
+  for (Kept& one : impl_->kept) {
+    one.whole = one.whole && std::find(paths.begin(), paths.end(), one.name) == paths.end();
+  }
+  impl_->damaged = std::move(paths);
 }
 
 void Writer::save(const sharding::TrainingPosition& position, std::span<const sharding::StateTensor> tensors) {
@@ -188,8 +253,9 @@ void Writer::save(const sharding::TrainingPosition& position, std::span<const sh
 void Writer::poll() {
   if (const std::optional<std::string> failure = impl_->background.take_failure()) {
     const std::int64_t safe = impl_->safe_step;
+    const char* what = impl_->options.rank == 0 ? "The one" : "This rank's part of the one";
     fail("saving a checkpoint failed on rank {}: {}. {}", impl_->options.rank, *failure,
-         safe < 0 ? std::string("This run has saved none yet") : fmt::format("The one of step {} is safe", safe));
+         safe < 0 ? std::string("This run has saved none yet") : fmt::format("{} of step {} is safe", what, safe));
   }
 }
 

@@ -54,6 +54,9 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
+  // Names checkpoints that the run found damaged: they do not count among those that stay (retention.h). REQUIRES:
+  // before the first save.
+  void set_damaged(std::vector<std::string> paths);
   // Saves `tensors` as the checkpoint of position.step. The tensors may change as soon as it returns. A step that this
   // writer has saved already is not saved again. The tensors that are saved must be the same on all ranks, by name.
   void save(const sharding::TrainingPosition& position, std::span<const sharding::StateTensor> tensors);

@@ -54,11 +54,16 @@ std::string Checkpointing::choose_on_first_rank() {
   if (options_.resume != "auto") {
     return checkpoint::Reader::open_path(files_, options_.resume).path();
   }
-  if (!enabled()) {
+  return enabled() ? newest_in_directory() : "";
+}
+
+std::string Checkpointing::newest_in_directory() {
+  const auto newest = checkpoint::Reader::open_newest(files_, options_.directory);
+  if (!newest) {
     return "";
   }
-  const auto newest = checkpoint::Reader::open_newest(files_, options_.directory);
-  return newest ? newest->path() : "";
+  writer_->set_damaged(newest->damaged());
+  return newest->path();
 }
 
 std::string Checkpointing::choose() {
@@ -67,6 +72,7 @@ std::string Checkpointing::choose() {
 }
 
 std::optional<sharding::TrainingPosition> Checkpointing::resume(const sharding::TrainingPosition& wanted) {
+  open_writer();
   const std::string path = choose();
   std::optional<sharding::TrainingPosition> position;
   if (!path.empty()) {
@@ -80,7 +86,6 @@ std::optional<sharding::TrainingPosition> Checkpointing::resume(const sharding::
     }
     position = reader.position();
   }
-  open_writer();
   return position;
 }
 

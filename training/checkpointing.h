@@ -26,8 +26,8 @@ class Checkpointing {
 
   // Collective. Loads parameters, buffers and optimizer state of the wanted checkpoint, checks that the run is the same
   // one (`wanted`: how this run cuts its batches and orders its data), and returns where it stood; nothing: a fresh
-  // start. Raises a usage Error that names what differs. Opens the directory for saving, so that one that cannot be
-  // written is noticed before the first step.
+  // start. Raises a usage Error that names what differs. Before that it opens the directory for saving: one that cannot
+  // be written is noticed before the first step, and a run that is just ending has saved its last by then.
   std::optional<sharding::TrainingPosition> resume(const sharding::TrainingPosition& wanted);
 
   // Begins a checkpoint; training may go on at once. A failure of the one before shows here or in check().
@@ -41,6 +41,7 @@ class Checkpointing {
   // The path of the checkpoint to go on from, the same on all ranks; empty: none.
   std::string choose();
   std::string choose_on_first_rank();
+  std::string newest_in_directory();
   void open_writer();
   template <class Call>
   bool guarded(Call&& call);

@@ -24,6 +24,12 @@ std::string_view advice(int error_number) {
       return "a part of the path is a file; choose another directory";
     case EISDIR:
       return "the path is a directory; give a file";
+    case ESPIPE:
+      return "the path is a pipe or a socket; give a file";
+    case ENOTEMPTY:
+      return "it holds files that are not Trireme's; move them away";
+    case EINTR:
+      return "signals came faster than the system could answer; see who sends them";
     case EMFILE:
     case ENFILE:
       return "too many open files; raise the limit (ulimit -n)";
@@ -34,13 +40,16 @@ std::string_view advice(int error_number) {
   }
 }
 
+// A call that so many signals in a row interrupt will not come to an end.
+constexpr int kInterruptionsMax = 10'000;
+
 // One system call, repeated while a signal interrupts it. `call` returns bytes or -errno.
 template <class Call>
 std::int64_t uninterrupted(Call&& call) {
-  std::int64_t result = 0;
-  do {
+  std::int64_t result = call();
+  for (int i = 0; result == -EINTR && i < kInterruptionsMax; ++i) {
     result = call();
-  } while (result == -EINTR);
+  }
   return result;
 }
 
@@ -53,18 +62,14 @@ void check(int error_number, std::string_view operation, const std::string& path
 // As uninterrupted, for calls that return an error number. A sync that was interrupted has not failed.
 template <class Call>
 int repeat_interrupted(Call&& call) {
-  int error = 0;
-  do {
-    error = call();
-  } while (error == EINTR);
-  return error;
+  return static_cast<int>(-uninterrupted([&]() -> std::int64_t { return -call(); }));
 }
 
 // As uninterrupted, for calls that return a Result.
 template <class Call>
 auto repeat_result(Call&& call) {
   auto result = call();
-  while (result.error == EINTR) {
+  for (int i = 0; result.error == EINTR && i < kInterruptionsMax; ++i) {
     result = call();
   }
   return result;

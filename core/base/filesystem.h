@@ -74,6 +74,8 @@ enum class OpenMode {
 struct FileStatus {
   bool is_directory = false;
   std::uint64_t bytes = 0;
+  bool sole = true;  // a plain file that has this name only: no link to it, and none itself. Else writing to it changes
+                     // what somebody has kept under another name
 };
 
 class FileSystem {

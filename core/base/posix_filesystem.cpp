@@ -76,8 +76,9 @@ constexpr mode_t kDirectoryMode = 0755;
 
 }  // namespace
 
+// O_NONBLOCK: a named pipe that somebody has put in a file's place must not stop the program for ever.
 FileSystem::Result<std::unique_ptr<File>> PosixFileSystem::do_open(const std::string& path, OpenMode mode) {
-  Fd descriptor(::open(path.c_str(), flags_of(mode) | O_CLOEXEC, kFileMode));
+  Fd descriptor(::open(path.c_str(), flags_of(mode) | O_CLOEXEC | O_NONBLOCK, kFileMode));
   if (descriptor.get() < 0) {
     return {errno, nullptr};
   }
@@ -87,6 +88,9 @@ FileSystem::Result<std::unique_ptr<File>> PosixFileSystem::do_open(const std::st
   }
   if (S_ISDIR(status.st_mode)) {  // reading one would only fail later, and less clearly
     return {EISDIR, nullptr};
+  }
+  if (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)) {  // has no bytes at an offset
+    return {ESPIPE, nullptr};
   }
   return {0, std::make_unique<PosixFile>(path, std::move(descriptor))};
 }
@@ -122,10 +126,13 @@ FileSystem::Result<std::vector<std::string>> PosixFileSystem::do_list(const std:
 
 FileSystem::Result<FileStatus> PosixFileSystem::do_status(const std::string& path) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) < 0) {
+  struct stat name {};
+  if (::stat(path.c_str(), &status) < 0 || ::lstat(path.c_str(), &name) < 0) {
     return {errno, {}};
   }
-  return {0, {S_ISDIR(status.st_mode), static_cast<std::uint64_t>(status.st_size)}};
+  return {0,
+          {S_ISDIR(status.st_mode), static_cast<std::uint64_t>(status.st_size),
+           S_ISREG(name.st_mode) && name.st_nlink == 1}};
 }
 
 int PosixFileSystem::do_sync_directory(const std::string& path) {
