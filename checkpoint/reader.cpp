@@ -86,7 +86,8 @@ Reader Reader::open(FileSystem& files, const std::string& path, Verify verify) {
   return reader;
 }
 
-std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& directory, Verify verify) {
+std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& directory, Verify verify,
+                                          std::span<const Damage> known) {
   const std::optional<FileStatus> there = files.status(directory);
   if (!there) {
     return std::nullopt;
@@ -94,15 +95,24 @@ std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& 
   require(there->is_directory,
           "resume from {}: it is a file, a directory of checkpoints was expected; give another path", directory);
   Survey found = survey(files, directory);
+  std::vector<std::string> damaged;
   for (const Candidate& candidate : found.readable) {
+    const auto told = std::ranges::find(known, candidate.path, &Damage::path);
+    if (told != known.end()) {
+      found.unusable.push_back(told->reason);
+      damaged.push_back(candidate.path);
+      continue;
+    }
     try {
       Reader reader = open(files, candidate.path, verify);
+      reader.damaged_ = std::move(damaged);
       for (const std::string& reason : found.unusable) {
         log::warning("checkpoint skipped: {}", reason);
       }
       return reader;
     } catch (const Error& error) {
       found.unusable.push_back(error.what());
+      damaged.push_back(candidate.path);
     }
   }
   require(found.unusable.empty(), "resume from {}: no checkpoint there is usable: {}. Move them away to start anew",
@@ -110,50 +120,65 @@ std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& 
   return std::nullopt;
 }
 
-Reader Reader::open_path(FileSystem& files, const std::string& path, Verify verify) {
+Reader Reader::open_path(FileSystem& files, const std::string& path, Verify verify, std::span<const Damage> known) {
   require(files.status(path).has_value(),
           "resume from {}: no such file or directory; give a checkpoint or a directory of them", path);
   if (files.status(join_path(path, kManifestName))) {
+    for (const Damage& damage : known) {
+      require(damage.path != path, "resume from {}: {}", path, damage.reason);
+    }
     return open(files, path, verify);
   }
-  std::optional<Reader> reader = open_newest(files, path, verify);
+  std::optional<Reader> reader = open_newest(files, path, verify, known);
   require(reader.has_value(), "resume from {}: it holds no checkpoint; give a checkpoint or a directory of them", path);
   return std::move(*reader);
 }
 
-void Reader::load(std::span<const sharding::StateTensor> wanted) {
-  const PhaseScope loading(Phase::loading_checkpoint);
+void Reader::require_fits(std::span<const sharding::StateTensor> wanted) const {
   for (const sharding::StateTensor& tensor : wanted) {
     require_wanted(index_->find(tensor.name), tensor, path_);
   }
+}
+
+void Reader::load(std::span<const sharding::StateTensor> wanted) {
+  const PhaseScope loading(Phase::loading_checkpoint);
+  require_fits(wanted);
+  std::vector<std::vector<WantedBytes>> bytes(shards_.size());
+  std::vector<std::pair<const sharding::StateTensor*, Array>> dense;  // what strided tensors are filled from
   for (const sharding::StateTensor& tensor : wanted) {
-    load_rows(*index_->find(tensor.name), tensor);
+    if (tensor.rows.count() > 0) {
+      const bool direct = tensor.rows.is_contiguous();
+      const Array target = direct ? tensor.rows : Array::empty(tensor.rows.shape(), tensor.rows.dtype());
+      locate(*index_->find(tensor.name), tensor.row_begin, target, bytes);
+      if (!direct) {
+        dense.emplace_back(&tensor, target);
+      }
+    }
+  }
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    checksums_[i]->read(bytes[i]);
+  }
+  for (const auto& [tensor, values] : dense) {
+    tensor->rows.copy_from(values);
   }
 }
 
-void Reader::load_rows(const SavedTensor& saved, const sharding::StateTensor& wanted) {
-  const std::int64_t rows = row_count(wanted.rows.shape());
-  if (wanted.rows.count() == 0) {
-    return;
-  }
-  const Array target =
-      wanted.rows.is_contiguous() ? wanted.rows : Array::empty(wanted.rows.shape(), wanted.rows.dtype());
+// Where the rows from `row_begin` on lie, file by file.
+void Reader::locate(const SavedTensor& saved, std::int64_t row_begin, const Array& target,
+                    std::vector<std::vector<WantedBytes>>& bytes) const {
+  const std::int64_t rows = row_count(target.shape());
   const std::uint64_t row_bytes = target.bytes() / static_cast<std::uint64_t>(rows);
   for (const SavedSlice& slice : saved.slices) {
-    const std::int64_t begin = std::max(slice.row_begin, wanted.row_begin);
-    const std::int64_t end = std::min(slice.row_begin + slice.rows, wanted.row_begin + rows);
+    const std::int64_t begin = std::max(slice.row_begin, row_begin);
+    const std::int64_t end = std::min(slice.row_begin + slice.rows, row_begin + rows);
     if (begin >= end) {
       continue;
     }
-    const SafetensorsFile& shard = *shards_[slice.file];
     const auto skipped = static_cast<std::uint64_t>(begin - slice.row_begin);
-    const auto offset = static_cast<std::uint64_t>(begin - wanted.row_begin);
-    checksums_[slice.file]->read(
-        shard.header().data_begin + slice.entry->begin + skipped * row_bytes,
-        {target.bytes_data() + offset * row_bytes, static_cast<std::uint64_t>(end - begin) * row_bytes});
-  }
-  if (!wanted.rows.is_contiguous()) {
-    wanted.rows.copy_from(target);
+    const auto offset = static_cast<std::uint64_t>(begin - row_begin);
+    bytes[slice.file].push_back(
+        {shards_[slice.file]->header().data_begin + slice.entry->begin + skipped * row_bytes,
+         {target.bytes_data() + offset * row_bytes, static_cast<std::uint64_t>(end - begin) * row_bytes}});
   }
 }
 

@@ -21,6 +21,9 @@ class FaultFile final : public File {
     if (fault == FaultFileSystem::Fault::error) {
       return -error;
     }
+    if (refuses(offset, data)) {
+      return -EINVAL;
+    }
     if (fault == FaultFileSystem::Fault::short_write && data.size() > 1) {
       data = data.first(data.size() / 2);
     }
@@ -32,6 +35,9 @@ class FaultFile final : public File {
     int error = 0;
     if (system_.next_call(error) == FaultFileSystem::Fault::error) {
       return -error;
+    }
+    if (refuses(offset, out)) {
+      return -EINVAL;
     }
     const std::vector<std::byte>& content = node().content;
     if (offset >= content.size()) {
@@ -61,6 +67,16 @@ class FaultFile final : public File {
     int error = 0;
     return system_.next_call(error) == FaultFileSystem::Fault::error ? error : 0;
   }
+  // Direct I/O, as strict as a file system may be.
+  int do_set_direct(bool on) override {
+    const std::scoped_lock lock(system_.mutex_);
+    int error = 0;
+    if (system_.next_call(error) == FaultFileSystem::Fault::error) {
+      return error;
+    }
+    direct_ = on;
+    return 0;
+  }
   // A failed sync leaves the changes in limbo: they are not durable, and no later sync makes them so (as Linux does).
   int do_sync() override {
     const std::scoped_lock lock(system_.mutex_);
@@ -78,10 +94,15 @@ class FaultFile final : public File {
   }
 
  private:
+  bool refuses(std::uint64_t offset, std::span<const std::byte> bytes) const {
+    const std::uint64_t all = offset | bytes.size() | reinterpret_cast<std::uintptr_t>(bytes.data());
+    return direct_ && all % kDirectAlignment != 0;
+  }
   FaultFileSystem::Node& node() { return system_.nodes_[static_cast<std::size_t>(id_)]; }
 
   FaultFileSystem& system_;
   int id_;
+  bool direct_ = false;
 };
 
 class FaultLock final : public FileLock {
