@@ -8,21 +8,17 @@
 // --resume means: none, do not call; auto, open_newest, nothing there is a fresh start; PATH, open_path.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "trireme/checkpoint/index.h"
 #include "trireme/checkpoint/manifest.h"
-#include "trireme/checkpoint/verified_file.h"
+#include "trireme/checkpoint/saved_tensors.h"
 #include "trireme/core/base/filesystem.h"
 #include "trireme/sharding/state.h"
 
 namespace trireme::checkpoint {
-
-enum class Verify { everything, when_loaded };
 
 // One directory of a checkpoint directory that looks like a checkpoint.
 struct Candidate {
@@ -53,8 +49,10 @@ class Reader {
   const std::string& path() const { return path_; }
   const Manifest& manifest() const { return manifest_; }
   const sharding::TrainingPosition& position() const { return manifest_.position; }
-  const std::vector<SavedTensor>& tensors() const { return index_->tensors(); }
-  bool has(std::string_view name) const { return index_->find(name) != nullptr; }
+  const std::vector<SavedTensor>& tensors() const { return saved_.tensors(); }
+  // What was saved, for whoever reads it in other ways than load().
+  SavedTensors& saved() { return saved_; }
+  bool has(std::string_view name) const { return saved_.find(name) != nullptr; }
 
   // Writes the saved values into `wanted[i].rows`, in place. What is saved and not wanted is left aside. Raises Error
   // naming the tensor if it is missing, or was saved with another shape or dtype; all are compared before any is
@@ -62,14 +60,11 @@ class Reader {
   void load(std::span<const sharding::StateTensor> wanted);
 
  private:
-  Reader() = default;
-  void load_rows(const SavedTensor& saved, const sharding::StateTensor& wanted);
+  Reader(FileSystem& files, const std::string& path, Manifest manifest, Verify verify);
 
   std::string path_;
   Manifest manifest_;
-  std::vector<std::unique_ptr<SafetensorsFile>> shards_;
-  std::vector<std::unique_ptr<VerifiedFile>> checksums_;  // of the same files
-  std::unique_ptr<Index> index_;
+  SavedTensors saved_;
 };
 
 }  // namespace trireme::checkpoint

@@ -5,8 +5,6 @@
 
 #include "trireme/checkpoint/layout.h"
 #include "trireme/checkpoint/placement.h"
-#include "trireme/checkpoint/safetensors.h"
-#include "trireme/checkpoint/sharding_info.h"
 #include "trireme/core/base/error.h"
 
 namespace trireme::checkpoint {
@@ -16,15 +14,6 @@ namespace {
 constexpr std::size_t kPieceBytes = std::size_t{128} << 10;
 // How often the follower is told.
 constexpr std::uint64_t kTellBytes = std::uint64_t{8} << 20;
-// The data of a shard begin on a page, which mapping and direct I/O want.
-constexpr std::uint64_t kShardAlignment = 4096;
-
-Shape with_rows(Shape shape, std::int64_t rows) {
-  if (shape.dims() > 0) {
-    shape[0] = rows;
-  }
-  return shape;
-}
 
 // Rows as one dense block: a view of the tensor, or a copy if the tensor is strided.
 Array dense_rows(const Array& tensor, std::int64_t row, std::int64_t rows) {
@@ -34,30 +23,12 @@ Array dense_rows(const Array& tensor, std::int64_t row, std::int64_t rows) {
 }  // namespace
 
 void Snapshot::plan(std::span<const sharding::StateTensor> tensors, std::int64_t step, int rank, int world_size) {
-  std::vector<Part> parts;
-  std::vector<TensorToWrite> entries;
-  std::vector<SavedOffset> offsets;
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const sharding::StateTensor& tensor = tensors[i];
+  for (const sharding::StateTensor& tensor : tensors) {
     require_valid(tensor);
-    if (!saves_entry(tensor, rank, world_size)) {
-      continue;
-    }
-    const RowRange range = rows_to_save(tensor, rank, world_size);
-    parts.push_back({i, range.begin - tensor.row_begin, range.rows, 0});
-    entries.push_back({tensor.name, tensor.rows.dtype(), with_rows(tensor.global_shape, range.rows)});
-    offsets.push_back({tensor.name, range.begin, tensor.global_shape.dims()});
   }
-  Metadata metadata = sharding_metadata(offsets);
-  metadata["trireme_step"] = std::to_string(step);
-  metadata["trireme_rank"] = std::to_string(rank);
-  metadata["trireme_world_size"] = std::to_string(world_size);
-  PlannedFile file = plan_safetensors(entries, metadata, kShardAlignment);
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    parts[i].begin = file.begins[i];
-  }
-  std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) { return a.begin < b.begin; });
-  parts_ = std::move(parts);
+  ShardPlan plan = plan_shard(tensors, step, rank, world_size);
+  PlannedFile file = std::move(plan.file);
+  parts_ = std::move(plan.parts);
   header_ = std::move(file.header);
   record_ = {shard_name(rank), file.file_bytes, kBlockBytes, {}};
   set_ready(0, false);
@@ -71,8 +42,9 @@ void Snapshot::copy(std::span<const sharding::StateTensor> tensors) {
   try {
     BlockHasher hasher;
     copy_and_hash(std::as_bytes(std::span(header_)), 0, hasher);
-    for (const Part& part : parts_) {
-      const Array values = dense_rows(tensors[part.tensor].rows, part.row, part.rows);
+    for (const ShardPart& part : parts_) {
+      const sharding::StateTensor& tensor = tensors[part.tensor];
+      const Array values = dense_rows(tensor.rows, part.row - tensor.row_begin, part.rows);
       copy_and_hash({values.bytes_data(), values.bytes()}, part.begin, hasher);
     }
     record_.block_hashes = hasher.finish();

@@ -11,6 +11,7 @@
 
 #include "trireme/checkpoint/block_hasher.h"
 #include "trireme/checkpoint/manifest.h"
+#include "trireme/checkpoint/shard_plan.h"
 #include "trireme/core/array/array.h"
 #include "trireme/sharding/state.h"
 
@@ -32,18 +33,12 @@ class Snapshot {
   const FileRecord& record() const { return record_; }
 
  private:
-  struct Part {
-    std::size_t tensor = 0;  // position in the state
-    std::int64_t row = 0;    // the first one, among the rows that this rank holds
-    std::int64_t rows = 0;
-    std::uint64_t begin = 0;  // in the file
-  };
   void copy_and_hash(std::span<const std::byte> from, std::uint64_t begin, BlockHasher& hasher);
   void set_ready(std::uint64_t bytes, bool failed);
 
   Array image_;  // u8; at least as long as the file
   std::string header_;
-  std::vector<Part> parts_;  // in the order of the file
+  std::vector<ShardPart> parts_;  // in the order of the file
   FileRecord record_;
   std::mutex mutex_;
   std::condition_variable advanced_;

@@ -3,8 +3,15 @@
 #include "trireme/core/array/array.h"
 #include "trireme/core/base/error.h"
 #include "trireme/core/base/hash.h"
+#include "trireme/core/base/parallel.h"
 
 namespace trireme::checkpoint {
+namespace {
+
+// Read, then hashed while it is still in the cache.
+constexpr std::int64_t kPieceBytes = std::int64_t{256} << 10;
+
+}  // namespace
 
 VerifiedFile::VerifiedFile(FileSystem& files, const std::string& path, FileRecord record)
     : file_(files.open(path, OpenMode::read)), record_(std::move(record)), verified_(record_.blocks(), 0) {
@@ -13,62 +20,83 @@ VerifiedFile::VerifiedFile(FileSystem& files, const std::string& path, FileRecor
           path, bytes, record_.bytes);
 }
 
-// How the file is cut is fixed by its blocks, so several threads may each take some.
-void VerifiedFile::for_each_block(std::uint64_t begin, std::uint64_t bytes, TileFunction work) const {
-  if (bytes == 0) {
-    return;
+void VerifiedFile::read(std::span<const FileSegment> segments) {
+  std::vector<std::uint64_t> blocks;  // that hold some of the bytes
+  for (const FileSegment& segment : segments) {
+    if (segment.out.empty()) {
+      continue;
+    }
+    const std::uint64_t last = (segment.end() - 1) / record_.block_bytes;
+    for (std::uint64_t block = segment.begin / record_.block_bytes; block <= last; ++block) {
+      if (blocks.empty() || blocks.back() != block) {
+        blocks.push_back(block);
+      }
+    }
   }
-  const auto first = static_cast<std::int64_t>(begin / record_.block_bytes);
-  const auto last = static_cast<std::int64_t>((begin + bytes - 1) / record_.block_bytes);
-  parallel_for(last - first + 1, 1, [&](std::int64_t from, std::int64_t to) { work(first + from, first + to); });
+  parallel_for(static_cast<std::int64_t>(blocks.size()), 1, [&](std::int64_t from, std::int64_t to) {
+    for (std::int64_t i = from; i < to; ++i) {
+      check_block(blocks[static_cast<std::size_t>(i)], segments);
+    }
+  });
 }
 
 void VerifiedFile::verify(std::uint64_t begin, std::uint64_t bytes) {
-  for_each_block(begin, bytes, [&](std::int64_t from, std::int64_t to) {
-    for (std::int64_t block = from; block < to; ++block) {
-      verify_block(static_cast<std::uint64_t>(block));
-    }
-  });
-}
-
-void VerifiedFile::read(std::uint64_t begin, std::span<std::byte> out) {
-  const std::uint64_t end = begin + out.size();
-  for_each_block(begin, out.size(), [&](std::int64_t from, std::int64_t to) {
-    for (auto block = static_cast<std::uint64_t>(from); block < static_cast<std::uint64_t>(to); ++block) {
-      const std::uint64_t part_begin = std::max(begin, block_begin(block));
-      const std::uint64_t part_end = std::min(end, block_end(block));
-      const std::span<std::byte> part = out.subspan(part_begin - begin, part_end - part_begin);
-      const bool whole = part.size() == block_end(block) - block_begin(block);
-      if (!whole) {
-        verify_block(block);
-      }
-      file_->read_exactly(part_begin, part);
-      if (whole) {
-        check(block, part);
+  if (bytes == 0) {
+    return;
+  }
+  const std::uint64_t first = begin / record_.block_bytes;
+  const std::uint64_t last = (begin + bytes - 1) / record_.block_bytes;
+  parallel_for(static_cast<std::int64_t>(last - first + 1), 1, [&](std::int64_t from, std::int64_t to) {
+    for (std::int64_t i = from; i < to; ++i) {
+      if (verified_[first + static_cast<std::uint64_t>(i)] == 0) {
+        check_block(first + static_cast<std::uint64_t>(i), {});
       }
     }
   });
 }
 
-void VerifiedFile::verify_block(std::uint64_t block) {
-  if (verified_[block] != 0) {
-    return;
+// Walks through the block: what is wanted goes to its place, the rest, which only the checksum needs, to a scratch.
+void VerifiedFile::check_block(std::uint64_t block, std::span<const FileSegment> segments) {
+  const bool check = verified_[block] == 0;
+  const std::uint64_t end = block_end(block);
+  std::uint64_t at = block_begin(block);
+  Xxh3 hash;
+  Array scratch;
+  const auto piece = [&](std::span<std::byte> bytes) {
+    file_->read_exactly(at, bytes);
+    if (check) {
+      hash.update(bytes);
+    }
+    at += bytes.size();
+  };
+  const auto pass_over = [&](std::uint64_t to) {
+    if (!check) {
+      at = to;
+      return;
+    }
+    if (at < to && !scratch.defined()) {
+      scratch = Array::empty({kPieceBytes}, DType::u8);
+    }
+    while (at < to) {
+      piece({scratch.bytes_data(), std::min<std::uint64_t>(to - at, kPieceBytes)});
+    }
+  };
+  auto segment = std::partition_point(segments.begin(), segments.end(),
+                                      [&](const FileSegment& other) { return other.end() <= at; });
+  for (; segment != segments.end() && segment->begin < end; ++segment) {
+    pass_over(std::max(at, segment->begin));
+    const std::uint64_t stop = std::min(end, segment->end());
+    while (at < stop) {
+      piece(segment->out.subspan(at - segment->begin, std::min<std::uint64_t>(stop - at, kPieceBytes)));
+    }
   }
-  const std::uint64_t bytes = block_end(block) - block_begin(block);
-  const Array scratch = Array::empty({static_cast<std::int64_t>(bytes)}, DType::u8);
-  const std::span<std::byte> content(scratch.bytes_data(), bytes);
-  file_->read_exactly(block_begin(block), content);
-  check(block, content);
-}
-
-void VerifiedFile::check(std::uint64_t block, std::span<const std::byte> content) {
-  if (verified_[block] != 0) {
-    return;
+  pass_over(end);
+  if (check) {
+    require(hash.digest() == record_.block_hashes[block],
+            "{}: bytes [{}, {}) do not match their checksum; the file is damaged", file_->path(), block_begin(block),
+            end);
+    verified_[block] = 1;
   }
-  require(xxh3(content) == record_.block_hashes[block],
-          "{}: bytes [{}, {}) do not match their checksum; the file is damaged", file_->path(), block_begin(block),
-          block_end(block));
-  verified_[block] = 1;
 }
 
 }  // namespace trireme::checkpoint

@@ -11,29 +11,34 @@
 
 #include "trireme/checkpoint/manifest.h"
 #include "trireme/core/base/filesystem.h"
-#include "trireme/core/base/parallel.h"
 
 namespace trireme::checkpoint {
+
+// Bytes of a file from `begin` on, and where they are wanted.
+struct FileSegment {
+  std::uint64_t begin = 0;
+  std::span<std::byte> out;
+
+  std::uint64_t end() const { return begin + out.size(); }
+};
 
 class VerifiedFile {
  public:
   // Raises Error unless the file exists with the recorded size.
   VerifiedFile(FileSystem& files, const std::string& path, FileRecord record);
 
-  // Reads and checks the blocks that hold bytes [begin, begin + bytes) and have not been checked yet; on the caller's
-  // threads (parallel_for). Raises Error naming path and block.
+  // Fills the segments, which are sorted by where they begin and do not overlap. Every block that holds some of their
+  // bytes is read once, each byte straight to where it goes, and checked on the way unless that was done before; on the
+  // caller's threads (parallel_for). Raises Error naming path and block; then segments may hold damaged bytes.
+  void read(std::span<const FileSegment> segments);
+  // Reads and checks the blocks that hold bytes [begin, begin + bytes) and have not been checked yet.
   void verify(std::uint64_t begin, std::uint64_t bytes);
   void verify_all() { verify(0, record_.bytes); }
-  // Fills `out` with the bytes from `begin` on, checked as by verify(). Blocks that are wanted whole are read once,
-  // straight to where they go, and checked there: when this raises Error, `out` may hold damaged bytes.
-  void read(std::uint64_t begin, std::span<std::byte> out);
 
  private:
   std::uint64_t block_begin(std::uint64_t block) const { return block * record_.block_bytes; }
   std::uint64_t block_end(std::uint64_t block) const { return std::min(record_.bytes, block_begin(block + 1)); }
-  void for_each_block(std::uint64_t begin, std::uint64_t bytes, TileFunction work) const;
-  void verify_block(std::uint64_t block);
-  void check(std::uint64_t block, std::span<const std::byte> content);
+  void check_block(std::uint64_t block, std::span<const FileSegment> segments);
 
   std::unique_ptr<File> file_;
   FileRecord record_;
