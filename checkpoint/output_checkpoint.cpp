@@ -2,12 +2,14 @@
 #include <chrono>
 #include <random>
 
+#include "trireme/checkpoint/directory_lock.h"
 #include "trireme/checkpoint/layout.h"
 #include "trireme/checkpoint/reader.h"
 #include "trireme/checkpoint/retention.h"
 #include "trireme/checkpoint/shard_plan.h"
 #include "trireme/checkpoint/tensor_output.h"
 #include "trireme/checkpoint/tensor_stream.h"
+#include "trireme/core/base/clock.h"
 #include "trireme/core/base/error.h"
 #include "trireme/core/base/log.h"
 
@@ -75,16 +77,16 @@ std::string write_checkpoint(FileSystem& files, SavedTensors& from, std::span<co
   require_usage(world_size >= 1, "checkpoint: {} shards given, at least 1 expected", world_size);
   require_usage(position.step >= 0, "checkpoint: step {} given, 0 or more expected", position.step);
   make_directories(files, directory);
-  const std::unique_ptr<FileLock> lock = files.try_lock(join_path(directory, kLockName), "trireme ckpt convert");
-  require(lock != nullptr, "checkpoint directory {} is in use by a job; stop it first, or give another directory",
-          directory);
+  Manifest manifest;
+  manifest.run_id = std::random_device()();
+  SteadyClock clock;
+  const std::unique_ptr<FileLock> lock =
+      lock_directory(files, clock, directory, manifest.run_id, std::chrono::milliseconds(0));
   const std::string path = join_path(directory, committed_name(position.step));
   require(!files.status(path), "checkpoint {} exists; give another directory or another --step", path);
-  Manifest manifest;
   manifest.sequence = next_sequence(files, directory);
   manifest.position = position;
   manifest.world_size = world_size;
-  manifest.run_id = std::random_device()();
   manifest.saved_unix_seconds = unix_seconds_now();
   const std::string staging = join_path(directory, staging_name(position.step, manifest.run_id));
   files.make_directory(staging);

@@ -76,7 +76,8 @@ Reader Reader::open(FileSystem& files, const std::string& path, Verify verify) {
   return {files, path, decode_manifest(read_file(files, manifest, kMessageBytesMax), manifest), verify};
 }
 
-std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& directory, Verify verify) {
+std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& directory, Verify verify,
+                                          std::span<const Damage> known) {
   const std::optional<FileStatus> there = files.status(directory);
   if (!there) {
     return std::nullopt;
@@ -84,15 +85,24 @@ std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& 
   require(there->is_directory,
           "resume from {}: it is a file, a directory of checkpoints was expected; give another path", directory);
   Survey found = survey(files, directory);
+  std::vector<std::string> damaged;
   for (const Candidate& candidate : found.readable) {
+    const auto told = std::ranges::find(known, candidate.path, &Damage::path);
+    if (told != known.end()) {
+      found.unusable.push_back(told->reason);
+      damaged.push_back(candidate.path);
+      continue;
+    }
     try {
       Reader reader = open(files, candidate.path, verify);
+      reader.damaged_ = std::move(damaged);
       for (const std::string& reason : found.unusable) {
         log::warning("checkpoint skipped: {}", reason);
       }
       return reader;
     } catch (const Error& error) {
       found.unusable.push_back(error.what());
+      damaged.push_back(candidate.path);
     }
   }
   require(found.unusable.empty(), "resume from {}: no checkpoint there is usable: {}. Move them away to start anew",
@@ -100,25 +110,34 @@ std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& 
   return std::nullopt;
 }
 
-Reader Reader::open_path(FileSystem& files, const std::string& path, Verify verify) {
+Reader Reader::open_path(FileSystem& files, const std::string& path, Verify verify, std::span<const Damage> known) {
   require(files.status(path).has_value(),
           "resume from {}: no such file or directory; give a checkpoint or a directory of them", path);
   if (files.status(join_path(path, kManifestName))) {
+    for (const Damage& damage : known) {
+      require(damage.path != path, "resume from {}: {}", path, damage.reason);
+    }
     return open(files, path, verify);
   }
-  std::optional<Reader> reader = open_newest(files, path, verify);
+  std::optional<Reader> reader = open_newest(files, path, verify, known);
   require(reader.has_value(), "resume from {}: it holds no checkpoint; give a checkpoint or a directory of them", path);
   return std::move(*reader);
 }
 
+void Reader::require_fits(std::span<const sharding::StateTensor> wanted) const {
+  for (const sharding::StateTensor& tensor : wanted) {
+    require_wanted(saved_.find(tensor.name), tensor, path_);
+  }
+}
+
 void Reader::load(std::span<const sharding::StateTensor> wanted) {
   const PhaseScope loading(Phase::loading_checkpoint);
-  std::vector<const SavedTensor*> found;
+  require_fits(wanted);
+  std::vector<const SavedTensor*> saved;
   for (const sharding::StateTensor& tensor : wanted) {
-    found.push_back(saved_.find(tensor.name));
-    require_wanted(found.back(), tensor, path_);
+    saved.push_back(saved_.find(tensor.name));
   }
-  saved_.load(found, wanted);
+  saved_.load(saved, wanted);
 }
 
 }  // namespace trireme::checkpoint

@@ -13,8 +13,10 @@ namespace trireme::checkpoint {
 struct Kept {
   std::string name;
   std::uint64_t sequence = 0;
+  bool whole = true;  // false: found damaged
 };
-// The names to delete, oldest first, so that the `keep` (>= 1) newest stay.
+// The names to delete, oldest first, so that the `keep` (>= 1) newest that are whole stay. A damaged one counts for
+// nothing, and goes when it is older than those.
 std::vector<std::string> plan_retention(std::vector<Kept> checkpoints, int keep);
 
 // Deletes a step's directory in the reverse order of its making: the manifest first and durably, then the files, then

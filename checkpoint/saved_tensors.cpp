@@ -12,21 +12,6 @@ namespace {
 // What a conversion reads at a time.
 constexpr std::uint64_t kConvertBytes = std::uint64_t{4} << 20;
 
-// Of sorted segments, those that want bytes which one before has; they are taken out.
-std::vector<FileSegment> take_overlapping(std::vector<FileSegment>& sorted) {
-  std::vector<FileSegment> taken;
-  std::uint64_t end = 0;
-  std::erase_if(sorted, [&](const FileSegment& segment) {
-    if (segment.begin < end) {
-      taken.push_back(segment);
-      return true;
-    }
-    end = segment.end();
-    return false;
-  });
-  return taken;
-}
-
 }  // namespace
 
 SavedTensors::SavedTensors(FileSystem& files, const std::string& directory, const Manifest& manifest, Verify verify) {
@@ -49,8 +34,8 @@ SavedTensors::SavedTensors(FileSystem& files, std::span<const std::string> paths
   index_ = std::make_unique<Index>(shards_);
 }
 
-void SavedTensors::add_segments(const SavedTensor& tensor, std::uint64_t begin, std::span<std::byte> out,
-                                Segments& segments) const {
+void SavedTensors::locate(const SavedTensor& tensor, std::uint64_t begin, std::span<std::byte> out,
+                          WantedByFile& wanted) const {
   const std::uint64_t element = tensor.element_bytes;
   const std::uint64_t end = begin + out.size() / element;
   require(begin <= end && end <= tensor.elements && out.size() % element == 0,
@@ -59,34 +44,28 @@ void SavedTensors::add_segments(const SavedTensor& tensor, std::uint64_t begin, 
   for (const SavedSlice& slice : tensor.slices) {
     const std::uint64_t data = shards_[slice.file]->header().data_begin + slice.entry->begin;
     for_each_run(slice, tensor.shape, begin, end, [&](const SliceRun& run) {
-      segments[slice.file].push_back(
+      wanted[slice.file].push_back(
           {data + run.in_slice * element, out.subspan((run.in_tensor - begin) * element, run.elements * element)});
     });
   }
 }
 
-void SavedTensors::read_segments(Segments& segments) {
-  for (std::size_t file = 0; file < segments.size(); ++file) {
-    std::vector<FileSegment>& list = segments[file];
-    std::sort(list.begin(), list.end(), [](const FileSegment& a, const FileSegment& b) { return a.begin < b.begin; });
-    if (checksums_.empty()) {
-      for (const FileSegment& segment : list) {
-        shards_[file]->read(segment.begin, segment.out);
-      }
+void SavedTensors::read_wanted(const WantedByFile& wanted) {
+  for (std::size_t file = 0; file < wanted.size(); ++file) {
+    if (!checksums_.empty()) {
+      checksums_[file]->read(wanted[file]);
       continue;
     }
-    const std::vector<FileSegment> again = take_overlapping(list);
-    checksums_[file]->read(list);
-    for (const FileSegment& segment : again) {
-      checksums_[file]->read({&segment, 1});
+    for (const WantedBytes& bytes : wanted[file]) {
+      shards_[file]->read(bytes.begin, bytes.to);
     }
   }
 }
 
 void SavedTensors::read(const SavedTensor& tensor, std::uint64_t begin, std::span<std::byte> out) {
-  Segments segments(shards_.size());
-  add_segments(tensor, begin, out, segments);
-  read_segments(segments);
+  WantedByFile wanted(shards_.size());
+  locate(tensor, begin, out, wanted);
+  read_wanted(wanted);
 }
 
 void SavedTensors::read_as(const SavedTensor& tensor, std::uint64_t begin, const Array& out) {
@@ -107,7 +86,7 @@ void SavedTensors::read_as(const SavedTensor& tensor, std::uint64_t begin, const
 }
 
 void SavedTensors::load(std::span<const SavedTensor* const> tensors, std::span<const sharding::StateTensor> wanted) {
-  Segments segments(shards_.size());
+  WantedByFile bytes(shards_.size());
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     const Array& rows = wanted[i].rows;
     if (rows.count() == 0) {
@@ -116,7 +95,7 @@ void SavedTensors::load(std::span<const SavedTensor* const> tensors, std::span<c
     const std::int64_t row_elements = rows.count() / row_count(rows.shape());
     const auto begin = static_cast<std::uint64_t>(wanted[i].row_begin * row_elements);
     if (rows.is_contiguous() && tensors[i]->dtype == rows.dtype()) {
-      add_segments(*tensors[i], begin, {rows.bytes_data(), rows.bytes()}, segments);
+      locate(*tensors[i], begin, {rows.bytes_data(), rows.bytes()}, bytes);
       continue;
     }
     const Array target = rows.is_contiguous() ? rows : Array::empty(rows.shape(), rows.dtype());
@@ -125,7 +104,7 @@ void SavedTensors::load(std::span<const SavedTensor* const> tensors, std::span<c
       rows.copy_from(target);
     }
   }
-  read_segments(segments);
+  read_wanted(bytes);
 }
 
 }  // namespace trireme::checkpoint

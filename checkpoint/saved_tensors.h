@@ -45,9 +45,9 @@ class SavedTensors {
 
  private:
   // Where bytes are wanted from each file.
-  using Segments = std::vector<std::vector<FileSegment>>;
-  void add_segments(const SavedTensor& tensor, std::uint64_t begin, std::span<std::byte> out, Segments& segments) const;
-  void read_segments(Segments& segments);
+  using WantedByFile = std::vector<std::vector<WantedBytes>>;
+  void locate(const SavedTensor& tensor, std::uint64_t begin, std::span<std::byte> out, WantedByFile& wanted) const;
+  void read_wanted(const WantedByFile& wanted);
 
   std::vector<std::unique_ptr<SafetensorsFile>> shards_;
   std::vector<std::unique_ptr<VerifiedFile>> checksums_;  // of the same files; empty if there are none

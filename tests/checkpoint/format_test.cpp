@@ -27,7 +27,8 @@ void take_example(Snapshot& snapshot) {
   const Array w = Array::from(std::vector<float>{1, 2, 3, 4, 5, 6}, {3, 2});
   const std::vector<StateTensor> state = {{"model.w", {3, 2}, 0, w}};
   snapshot.plan(state, 7, 1, 2);
-  snapshot.copy(state);
+  snapshot.begin(state);
+  snapshot.copy();
 }
 
 TEST(Format, AShardIsAsDocumented) {
