@@ -68,22 +68,12 @@ Survey survey(FileSystem& files, const std::string& directory) {
   return result;
 }
 
+Reader::Reader(FileSystem& files, const std::string& path, Manifest manifest, Verify verify)
+    : path_(path), manifest_(std::move(manifest)), saved_(files, path_, manifest_, verify) {}
+
 Reader Reader::open(FileSystem& files, const std::string& path, Verify verify) {
-  Reader reader;
-  reader.path_ = path;
   const std::string manifest = join_path(path, kManifestName);
-  reader.manifest_ = decode_manifest(read_file(files, manifest, kMessageBytesMax), manifest);
-  for (const FileRecord& record : reader.manifest_.files) {
-    const std::string file = join_path(path, record.name);
-    reader.checksums_.push_back(std::make_unique<VerifiedFile>(files, file, record));
-    if (verify == Verify::everything) {
-      reader.checksums_.back()->verify_all();
-    }
-    reader.shards_.push_back(std::make_unique<SafetensorsFile>(files, file));
-    reader.checksums_.back()->verify(0, reader.shards_.back()->header().data_begin);
-  }
-  reader.index_ = std::make_unique<Index>(reader.shards_);
-  return reader;
+  return {files, path, decode_manifest(read_file(files, manifest, kMessageBytesMax), manifest), verify};
 }
 
 std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& directory, Verify verify,
@@ -136,50 +126,18 @@ Reader Reader::open_path(FileSystem& files, const std::string& path, Verify veri
 
 void Reader::require_fits(std::span<const sharding::StateTensor> wanted) const {
   for (const sharding::StateTensor& tensor : wanted) {
-    require_wanted(index_->find(tensor.name), tensor, path_);
+    require_wanted(saved_.find(tensor.name), tensor, path_);
   }
 }
 
 void Reader::load(std::span<const sharding::StateTensor> wanted) {
   const PhaseScope loading(Phase::loading_checkpoint);
   require_fits(wanted);
-  std::vector<std::vector<WantedBytes>> bytes(shards_.size());
-  std::vector<std::pair<const sharding::StateTensor*, Array>> dense;  // what strided tensors are filled from
+  std::vector<const SavedTensor*> saved;
   for (const sharding::StateTensor& tensor : wanted) {
-    if (tensor.rows.count() > 0) {
-      const bool direct = tensor.rows.is_contiguous();
-      const Array target = direct ? tensor.rows : Array::empty(tensor.rows.shape(), tensor.rows.dtype());
-      locate(*index_->find(tensor.name), tensor.row_begin, target, bytes);
-      if (!direct) {
-        dense.emplace_back(&tensor, target);
-      }
-    }
+    saved.push_back(saved_.find(tensor.name));
   }
-  for (std::size_t i = 0; i < shards_.size(); ++i) {
-    checksums_[i]->read(bytes[i]);
-  }
-  for (const auto& [tensor, values] : dense) {
-    tensor->rows.copy_from(values);
-  }
-}
-
-// Where the rows from `row_begin` on lie, file by file.
-void Reader::locate(const SavedTensor& saved, std::int64_t row_begin, const Array& target,
-                    std::vector<std::vector<WantedBytes>>& bytes) const {
-  const std::int64_t rows = row_count(target.shape());
-  const std::uint64_t row_bytes = target.bytes() / static_cast<std::uint64_t>(rows);
-  for (const SavedSlice& slice : saved.slices) {
-    const std::int64_t begin = std::max(slice.row_begin, row_begin);
-    const std::int64_t end = std::min(slice.row_begin + slice.rows, row_begin + rows);
-    if (begin >= end) {
-      continue;
-    }
-    const auto skipped = static_cast<std::uint64_t>(begin - slice.row_begin);
-    const auto offset = static_cast<std::uint64_t>(begin - row_begin);
-    bytes[slice.file].push_back(
-        {shards_[slice.file]->header().data_begin + slice.entry->begin + skipped * row_bytes,
-         {target.bytes_data() + offset * row_bytes, static_cast<std::uint64_t>(end - begin) * row_bytes}});
-  }
+  saved_.load(saved, wanted);
 }
 
 }  // namespace trireme::checkpoint

@@ -9,21 +9,17 @@
 // open_newest, nothing there is a fresh start; PATH, open_path.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "trireme/checkpoint/index.h"
 #include "trireme/checkpoint/manifest.h"
-#include "trireme/checkpoint/verified_file.h"
+#include "trireme/checkpoint/saved_tensors.h"
 #include "trireme/core/base/filesystem.h"
 #include "trireme/sharding/state.h"
 
 namespace trireme::checkpoint {
-
-enum class Verify { everything, when_loaded };
 
 // One directory of a checkpoint directory that looks like a checkpoint.
 struct Candidate {
@@ -63,8 +59,10 @@ class Reader {
   const std::vector<std::string>& damaged() const { return damaged_; }
   const Manifest& manifest() const { return manifest_; }
   const sharding::TrainingPosition& position() const { return manifest_.position; }
-  const std::vector<SavedTensor>& tensors() const { return index_->tensors(); }
-  bool has(std::string_view name) const { return index_->find(name) != nullptr; }
+  const std::vector<SavedTensor>& tensors() const { return saved_.tensors(); }
+  // What was saved, for whoever reads it in other ways than load().
+  SavedTensors& saved() { return saved_; }
+  bool has(std::string_view name) const { return saved_.find(name) != nullptr; }
 
   // Raises Error naming the tensor that is missing, or was saved with another shape or dtype.
   void require_fits(std::span<const sharding::StateTensor> wanted) const;
@@ -74,16 +72,12 @@ class Reader {
   void load(std::span<const sharding::StateTensor> wanted);
 
  private:
-  Reader() = default;
-  void locate(const SavedTensor& saved, std::int64_t row_begin, const Array& target,
-              std::vector<std::vector<WantedBytes>>& bytes) const;
+  Reader(FileSystem& files, const std::string& path, Manifest manifest, Verify verify);
 
   std::string path_;
   std::vector<std::string> damaged_;
   Manifest manifest_;
-  std::vector<std::unique_ptr<SafetensorsFile>> shards_;
-  std::vector<std::unique_ptr<VerifiedFile>> checksums_;  // of the same files
-  std::unique_ptr<Index> index_;
+  SavedTensors saved_;
 };
 
 }  // namespace trireme::checkpoint
