@@ -216,4 +216,5 @@ def checkpoint(c):
 
 
 CASES = {"gpt-nano": lambda c: gpt(c, "gpt-nano"), "gpt-small": lambda c: gpt(c, "gpt-small"), "simplenet": simplenet,
-         "weak-scaling": weak_scaling, "gloo-training": gloo_training, "all-reduce": all_reduce, "checkpoint": checkpoint}
+         "weak-scaling": weak_scaling, "gloo-training": gloo_training, "all-reduce": all_reduce,
+         "checkpoint": checkpoint}
