@@ -194,7 +194,10 @@ bool Checkpointing::guarded(Call&& call) {
 }
 
 void Checkpointing::save(const sharding::TrainingPosition& position) {
-  guarded([&] { writer_->save(position, strategy_.state()); });
+  const auto save = [&] { writer_->save(position, strategy_.state()); };
+  if (!guarded(save)) {  // that was the failure of the one before, which is no reason to leave this one out
+    guarded(save);
+  }
 }
 
 void Checkpointing::check() {
