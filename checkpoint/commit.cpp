@@ -14,35 +14,57 @@ namespace {
 
 constexpr std::chrono::milliseconds kPollFirst{1};
 constexpr std::chrono::milliseconds kPollMax{50};
-constexpr std::uint64_t kWriteBytes = std::uint64_t{8}
-                                      << 20;  // enough for full speed, few enough to stop early on errors
+constexpr std::chrono::seconds kLeavingTimeout{1};
+// Enough for full speed (a direct write is under way in pieces of the disk's own, all at once), few enough to follow a
+// snapshot and to stop early on errors. A multiple of kDirectAlignment.
+constexpr std::uint64_t kWriteBytes = std::uint64_t{32} << 20;
+
+struct ShardFile {
+  std::unique_ptr<File> file;
+  bool reused = false;
+};
 
 // A recycled file, whose blocks are allocated already, or a new one. A file with a second name is not overwritten:
 // somebody keeps that checkpoint (cp -al), or has put it elsewhere and a link in its place.
-std::unique_ptr<File> open_shard(const SaveContext& context, const std::string& path) {
+ShardFile open_shard(const SaveContext& context, const std::string& path) {
   FileSystem& files = context.files;
   if (files.rename_if_exists(join_path(recycled_path(context), shard_name(context.rank)), path)) {
     const std::optional<FileStatus> there = files.status(path);
     if (there && there->sole) {
-      return files.open(path, OpenMode::update);
+      return {files.open(path, OpenMode::update), true};
     }
     files.remove_file(path);
   }
-  return files.open(path, OpenMode::create);
+  return {files.open(path, OpenMode::create), false};
 }
 
-void write_shard(const SaveContext& context, const std::string& path, Snapshot& snapshot) {
-  const std::unique_ptr<File> file = open_shard(context, path);
+// All of the file but its last, unaligned bytes past the page cache, if `direct`.
+void write_bytes(File& file, Snapshot& snapshot, bool direct) {
   const std::uint64_t bytes = snapshot.file_bytes();
-  if (file->size() != bytes) {
-    file->resize(bytes);
-    file->reserve(bytes);
+  const std::uint64_t aligned = direct && file.set_direct(true) ? bytes - bytes % kDirectAlignment : 0;
+  for (std::uint64_t at = 0; at < bytes;) {
+    if (at == aligned) {
+      file.set_direct(false);
+    }
+    const std::uint64_t end = std::min(at < aligned ? aligned : bytes, at + kWriteBytes);
+    file.write(at, snapshot.wait_for(end).subspan(at));
+    at = end;
   }
-  for (std::uint64_t at = 0; at < bytes; at += kWriteBytes) {
-    const std::uint64_t end = std::min(bytes, at + kWriteBytes);
-    file->write(at, snapshot.wait_for(end).subspan(at));
+  file.sync();
+}
+
+void write_shard(const SaveContext& context, const std::string& path, Snapshot& snapshot, WriteWay& way) {
+  const ShardFile shard = open_shard(context, path);
+  const std::uint64_t bytes = snapshot.file_bytes();
+  const bool same = shard.file->size() == bytes;
+  if (!same) {
+    shard.file->resize(bytes);
+    shard.file->reserve(bytes);
   }
-  file->sync();
+  const bool overwrites = shard.reused && same;
+  const Clock::TimePoint start = context.clock.now();
+  write_bytes(*shard.file, snapshot, way.direct(bytes, overwrites));
+  way.took(bytes, overwrites, context.clock.now() - start);
 }
 
 void discard(FileSystem& files, const std::string& path) noexcept {
@@ -85,10 +107,11 @@ bool collect(const SaveContext& context, const std::string& staging, std::vector
 
 std::vector<FileRecord> wait_for_records(const SaveContext& context, const std::string& staging) {
   std::vector<FileRecord> records(static_cast<std::size_t>(context.world_size));
-  const Clock::TimePoint deadline = context.clock.now() + context.commit_timeout;
+  const Clock::TimePoint start = context.clock.now();
   Clock::Duration pause = kPollFirst;
   while (!collect(context, staging, records)) {
-    if (context.clock.now() >= deadline) {
+    const Clock::Duration waited = context.clock.now() - start;
+    if (waited >= context.commit_timeout || (context.leaving && waited >= kLeavingTimeout)) {
       std::vector<int> missing;
       for (int rank = 0; rank < context.world_size; ++rank) {
         if (records[static_cast<std::size_t>(rank)].name.empty()) {
@@ -97,10 +120,9 @@ std::vector<FileRecord> wait_for_records(const SaveContext& context, const std::
       }
       fail(
           "checkpoint in {}: ranks [{}] of {} stored nothing within {} s; they failed, or the directory is not shared "
-          "by "
-          "all hosts",
+          "by all hosts",
           context.directory, fmt::join(missing, ", "), context.world_size,
-          std::chrono::duration<double>(context.commit_timeout).count());
+          std::chrono::round<std::chrono::seconds>(waited).count());
     }
     context.clock.sleep(pause);
     pause = std::min<Clock::Duration>(2 * pause, kPollMax);
@@ -149,12 +171,12 @@ std::string staging_path(const SaveContext& context, std::int64_t step) {
   return join_path(context.directory, staging_name(step, context.run_id));
 }
 
-void store_shard(const SaveContext& context, std::int64_t step, Snapshot& snapshot) {
+void store_shard(const SaveContext& context, std::int64_t step, Snapshot& snapshot, WriteWay& way) {
   const std::string staging = staging_path(context, step);
   context.files.make_directory(staging);
   const std::string path = join_path(staging, shard_name(context.rank));
   try {
-    write_shard(context, path, snapshot);
+    write_shard(context, path, snapshot, way);
   } catch (...) {  // a full disk wants its space back; not later, when the committer may have seen the record
     discard(context.files, path);
     throw;

@@ -1,55 +1,35 @@
 #include "trireme/checkpoint/writer.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 
 #include "trireme/checkpoint/background.h"
 #include "trireme/checkpoint/commit.h"
+#include "trireme/checkpoint/directory_lock.h"
 #include "trireme/checkpoint/layout.h"
 #include "trireme/checkpoint/reader.h"
 #include "trireme/checkpoint/retention.h"
 #include "trireme/checkpoint/snapshot.h"
 #include "trireme/core/base/activity.h"
 #include "trireme/core/base/error.h"
-#include "trireme/core/base/hash.h"
-#include "trireme/core/base/host.h"
 #include "trireme/core/base/log.h"
 
 namespace trireme::checkpoint {
 namespace {
 
-constexpr std::chrono::milliseconds kLockPause{20};
-constexpr std::uint64_t kOwnerBytesMax = 4096;
+// Adds the caller's time to a sum.
+class Stopwatch {
+ public:
+  explicit Stopwatch(std::chrono::nanoseconds& sum) : sum_(sum) {}
+  ~Stopwatch() { sum_ += std::chrono::steady_clock::now() - start_; }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
 
-std::string owner_text(std::uint64_t run_id) {
-  return fmt::format("process {} on {}, run {}", ::getpid(), host_name(), hash_text(run_id));
-}
-
-std::string owner_of(FileSystem& files, const std::string& path) {
-  try {
-    const std::vector<std::byte> text = read_file(files, path, kOwnerBytesMax);
-    return {reinterpret_cast<const char*>(text.data()), text.size()};
-  } catch (const Error&) {  // the other job may be writing it just now
-    return "another job";
-  }
-}
-
-std::unique_ptr<FileLock> lock_directory(FileSystem& files, Clock& clock, const WriterOptions& options) {
-  const std::string path = join_path(options.directory, kLockName);
-  const Clock::TimePoint deadline = clock.now() + options.lock_timeout;
-  while (true) {
-    if (std::unique_ptr<FileLock> lock = files.try_lock(path, owner_text(options.run_id))) {
-      return lock;
-    }
-    require(clock.now() < deadline,
-            "checkpoint directory {} is in use by {}; stop that job or give this one another --checkpoint-dir",
-            options.directory, owner_of(files, path));
-    clock.sleep(kLockPause);
-  }
-}
+ private:
+  std::chrono::nanoseconds& sum_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
 
 }  // namespace
 
@@ -58,11 +38,15 @@ struct Writer::Impl {
       : options(std::move(given)),
         context{
             files, clock, options.directory, options.run_id, options.rank, options.world_size, options.commit_timeout},
-        background(options.background) {}
+        copying(options.background),
+        writing(options.background) {}
 
   void prepare_directory();
   void list_kept();
   bool looks_whole(const std::string& path) const;
+  void wait_for_the_one_before();
+  void release_tensors();
+  std::string what_is_safe();
   void write(const sharding::TrainingPosition& position);
   void give_up(std::int64_t step, const std::string& reason);
   void drop_unfinished();
@@ -77,14 +61,18 @@ struct Writer::Impl {
   std::uint64_t sequence = 0;            // of the newest save there
   std::vector<std::int64_t> unfinished;  // rank 0: steps whose save failed and may have left something
   std::atomic<std::int64_t> safe_step{-1};
+  std::atomic<std::int64_t> failed_step{-1};
   std::atomic<std::int64_t> written_ns{0};
+  WriteWay way;
+  bool copied = true;  // the last snapshot: nobody reads the caller's tensors
   SaveStatistics statistics;
-  Background background;  // last: its thread uses the members above
+  Background copying;  // these two last: their threads use the members above
+  Background writing;
 };
 
 void Writer::Impl::prepare_directory() {
   FileSystem& files = context.files;
-  lock = lock_directory(files, context.clock, options);
+  lock = lock_directory(files, context.clock, options.directory, options.run_id, options.lock_timeout);
   try {  // who made the directory may have died before its name was safe
     files.sync_directory(parent_path(options.directory));
   } catch (const Error& error) {  // not everybody may read the directory above
@@ -124,11 +112,12 @@ bool Writer::Impl::looks_whole(const std::string& path) const {
 void Writer::Impl::write(const sharding::TrainingPosition& position) {
   const Clock::TimePoint start = context.clock.now();
   try {
-    store_shard(context, position.step, snapshot);
+    store_shard(context, position.step, snapshot, way);
     if (context.rank == 0) {
       commit(context, position, ++sequence);  // a number serves once: what failed late may be there nevertheless
     }
   } catch (const std::exception& error) {
+    failed_step = position.step;
     give_up(position.step, error.what());
     throw;
   }
@@ -210,8 +199,9 @@ Writer::Writer(FileSystem& files, Clock& clock, WriterOptions options)
 }
 
 Writer::~Writer() {
-  impl_->background.wait_idle();
-  if (const std::optional<std::string> failure = impl_->background.take_failure()) {
+  impl_->context.leaving = true;
+  impl_->writing.wait_idle();
+  if (const std::optional<std::string> failure = impl_->writing.take_failure()) {
     log::error("the last checkpoint was not saved: {}", *failure);
   }
 }
@@ -225,44 +215,92 @@ void Writer::set_damaged(std::vector<std::string> paths) {
 
 void Writer::save(const sharding::TrainingPosition& position, std::span<const sharding::StateTensor> tensors) {
   const PhaseScope saving(Phase::saving_checkpoint);
-  const auto start = std::chrono::steady_clock::now();
   Impl& impl = *impl_;
-  wait();
+  impl.wait_for_the_one_before();
+  poll();
   require(position.step >= 0, "checkpoint: step {} given, 0 or more expected", position.step);
   if (impl.safe_step == position.step) {
     return;
   }
+  const Stopwatch stall(impl.statistics.stall_total);
   impl.snapshot.plan(tensors, position.step, impl.options.rank, impl.options.world_size);
+  impl.snapshot.begin(tensors);
+  impl.copied = false;
   const auto write = [&impl, position] { impl.write(position); };
-  if (impl.options.background) {  // the thread follows close behind the copy
-    impl.background.start(write);
-    impl.snapshot.copy(tensors);
+  const auto copy = [&impl] { impl.snapshot.copy(); };
+  if (impl.options.background) {  // the one that writes follows close behind the one that copies
+    impl.writing.start(write);
+    impl.copying.start(copy);
   } else {
-    impl.snapshot.copy(tensors);
-    impl.background.start(write);
+    impl.copying.start(copy);
+    impl.writing.start(write);
   }
   SaveStatistics& statistics = impl.statistics;
   ++statistics.saves;
   statistics.bytes = impl.snapshot.file_bytes();
-  statistics.stall = std::chrono::steady_clock::now() - start;
-  statistics.stall_total += statistics.stall;
+  statistics.memory_bytes = impl.snapshot.memory_bytes();
   if (!impl.options.background) {
+    wait_copied();
     poll();
   }
 }
 
-void Writer::poll() {
-  if (const std::optional<std::string> failure = impl_->background.take_failure()) {
-    const std::int64_t safe = impl_->safe_step;
-    const char* what = impl_->options.rank == 0 ? "The one" : "This rank's part of the one";
-    fail("saving a checkpoint failed on rank {}: {}. {}", impl_->options.rank, *failure,
-         safe < 0 ? std::string("This run has saved none yet") : fmt::format("{} of step {} is safe", what, safe));
+void Writer::Impl::wait_for_the_one_before() {
+  if (writing.busy()) {
+    const Stopwatch stall(statistics.stall_total);
+    const Stopwatch waiting(statistics.waited_total);
+    ++statistics.waits;
+    writing.wait_idle();
   }
+  release_tensors();
+}
+
+void Writer::Impl::release_tensors() {
+  snapshot.wait_copied();
+  copying.wait_idle();
+  copied = true;
+}
+
+void Writer::wait_copied() {
+  Impl& impl = *impl_;
+  if (!impl.copied) {
+    const PhaseScope saving(Phase::saving_checkpoint);
+    const Stopwatch stall(impl.statistics.stall_total);
+    impl.release_tensors();
+  }
+}
+
+void Writer::poll() {
+  if (const std::optional<std::string> failure = impl_->writing.take_failure()) {
+    fail("saving the checkpoint of step {} failed on rank {}: {}. {}", impl_->failed_step.load(), impl_->options.rank,
+         *failure, impl_->what_is_safe());
+  }
+}
+
+// Rank 0 knows what it has committed; everybody else, and a run that has saved nothing yet, looks at the directory.
+std::string Writer::Impl::what_is_safe() {
+  if (options.rank == 0 && safe_step >= 0) {
+    return fmt::format("The one of step {} is safe", safe_step.load());
+  }
+  try {
+    for (const Candidate& candidate : survey(context.files, options.directory).readable) {
+      if (candidate.manifest.position.step != failed_step) {
+        return fmt::format("The one of step {} is safe", candidate.manifest.position.step);
+      }
+    }
+  } catch (const Error&) {  // the disk is in trouble, as the failure says
+    return "What is there could not be read now";
+  }
+  return "There is none yet";
 }
 
 void Writer::wait() {
   const PhaseScope saving(Phase::saving_checkpoint);
-  impl_->background.wait_idle();
+  {
+    const Stopwatch stall(impl_->statistics.stall_total);
+    impl_->writing.wait_idle();
+    impl_->release_tensors();
+  }
   poll();
 }
 

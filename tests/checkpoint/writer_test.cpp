@@ -24,15 +24,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-void expect_newest(FileSystem& files, const std::string& directory, std::int64_t step) {
-  std::optional<Reader> reader = Reader::open_newest(files, directory);
-  ASSERT_TRUE(reader.has_value());
-  EXPECT_EQ(reader->position().step, step);
-  const auto state = make_state(-1);
-  reader->load(state);
-  expect_equal(state, make_state(step));
-}
-
 TEST(Writer, WhatIsSavedComesBack) {
   const test::TempDir dir;
   PosixFileSystem files;
@@ -133,48 +124,6 @@ TEST(Writer, AStepIsNotSavedTwice) {
   writer.save(position(3), make_state(3));
   EXPECT_EQ(files.calls(), calls);
   EXPECT_EQ(writer.statistics().saves, 1);
-}
-
-TEST(Writer, TheTensorsMayChangeAsSoonAsSaveReturns) {
-  const test::TempDir dir;
-  PosixFileSystem files;
-  SteadyClock clock;
-  WriterOptions background = options(dir / "c");
-  background.background = true;
-  background.keep = 3;
-  {
-    Writer writer(files, clock, background);
-    const auto state = make_state(1);
-    for (std::int64_t step = 1; step <= 5; ++step) {
-      for (std::size_t t = 0; t < state.size(); ++t) {
-        fill(state[t], t, step);
-      }
-      writer.save(position(step), state);
-      clear(state);
-    }
-    writer.wait();
-    EXPECT_EQ(writer.last_safe_step(), 5);
-  }
-  expect_newest(files, dir / "c", 5);
-}
-
-TEST(Writer, ABackgroundFailureIsRaisedOnceAndNamesTheSafeStep) {
-  FaultFileSystem files;
-  ManualClock clock;
-  WriterOptions background = options("/c");
-  background.background = true;
-  Writer writer(files, clock, background);
-  writer.save(position(1), make_state(1));
-  writer.wait();
-  files.fail_call(3, ENOSPC);
-  writer.save(position(2), make_state(2));
-  const std::string message = error_of([&] { writer.save(position(3), make_state(3)); });
-  EXPECT_THAT(message, HasSubstr("errno 28"));
-  EXPECT_THAT(message, HasSubstr("The one of step 1 is safe"));
-  writer.poll();
-  writer.save(position(4), make_state(4));
-  writer.wait();
-  expect_newest(files, "/c", 4);
 }
 
 TEST(Writer, ASecondJobIsRefusedAndTheFirstOneNamed) {

@@ -19,6 +19,9 @@ class FaultFile final : public File {
     if (call.error != 0) {
       return -call.error;
     }
+    if (refuses(offset, data)) {
+      return -EINVAL;
+    }
     if (call.cut_short && data.size() > 1) {
       data = data.first(data.size() / 2);
     }
@@ -29,6 +32,9 @@ class FaultFile final : public File {
     const FaultFileSystem::Call call(system_);
     if (call.error != 0) {
       return -call.error;
+    }
+    if (refuses(offset, out)) {
+      return -EINVAL;
     }
     const std::vector<std::byte>& content = node().content;
     if (offset >= content.size()) {
@@ -51,6 +57,12 @@ class FaultFile final : public File {
     return call.error;
   }
   int do_reserve(std::uint64_t) override { return FaultFileSystem::Call(system_).error; }
+  // Direct I/O, as strict as a file system may be.
+  int do_set_direct(bool on) override {
+    const FaultFileSystem::Call call(system_);
+    direct_ = call.error == 0 ? on : direct_;
+    return call.error;
+  }
   // A failed sync leaves the changes in limbo: they are not durable, and no later sync makes them so (as Linux does).
   int do_sync() override {
     const FaultFileSystem::Call call(system_);
@@ -68,10 +80,15 @@ class FaultFile final : public File {
   }
 
  private:
+  bool refuses(std::uint64_t offset, std::span<const std::byte> bytes) const {
+    const std::uint64_t all = offset | bytes.size() | reinterpret_cast<std::uintptr_t>(bytes.data());
+    return direct_ && all % kDirectAlignment != 0;
+  }
   FaultFileSystem::Node& node() { return system_.node(id_); }
 
   FaultFileSystem& system_;
   int id_;
+  bool direct_ = false;
 };
 
 class FaultLock final : public FileLock {

@@ -39,7 +39,7 @@ IN_CHECKPOINT = [
 # The places that are there to print or to end the process, and why.
 EXCEPTIONS = {
     "core/base/log.cpp": "the log itself",
-    "training/progress.cpp": "the progress bar",
+    "training/progress_line.cpp": "the progress bar",
     "training/option_parser.cpp": "the text of --help",
     "training/program.cpp": "the frame of a program: its one line of error",
     "cluster/worker_status.cpp": "rehearses a program that dies",

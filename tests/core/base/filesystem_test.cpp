@@ -12,6 +12,7 @@
 
 #include "tests/support/error_of.h"
 #include "tests/support/fault_filesystem.h"
+#include "tests/support/small_disk.h"
 #include "tests/support/temp_dir.h"
 #include "trireme/core/base/error.h"
 
@@ -239,6 +240,102 @@ TEST(FaultFileSystem, BytesOfAFailedSyncNeverBecomeDurableLater) {
   EXPECT_EQ(files.pending(), 0u);
   const auto tell = [](test::FaultFileSystem& world) { return as_text(world.content("/f")); };
   EXPECT_EQ(worlds_of(files, 1, tell), (std::multiset<std::string>{"1"}));
+}
+
+// Whole pages at page addresses, with something in them.
+class Pages {
+ public:
+  explicit Pages(std::size_t pages, int seed = 1)
+      : memory_((pages + 1) * kDirectAlignment), bytes_(pages * kDirectAlignment) {
+    for (std::size_t i = 0; i < memory_.size(); ++i) {
+      memory_[i] = static_cast<std::byte>(i * 31 + static_cast<std::size_t>(seed) * 7);
+    }
+  }
+  std::span<std::byte> bytes() {
+    const std::size_t above = reinterpret_cast<std::uintptr_t>(memory_.data()) % kDirectAlignment;
+    return std::span(memory_).subspan((kDirectAlignment - above) % kDirectAlignment, bytes_);
+  }
+
+ private:
+  std::vector<std::byte> memory_;
+  std::size_t bytes_;
+};
+
+// What is written past the cache is what is read, past it and through it; unaligned bytes go the usual way.
+void write_past_the_cache(FileSystem& files, const std::string& path) {
+  Pages pages(8);
+  const std::span<std::byte> data = pages.bytes();
+  const auto file = files.open(path, OpenMode::create);
+  const bool direct = file->set_direct(true);
+  file->write(0, data);
+  file->set_direct(false);
+  file->write(data.size(), data.first(10));
+  file->sync();
+  EXPECT_EQ(file->size(), data.size() + 10);
+  Pages back(9, 2);
+  file->set_direct(direct);
+  const std::size_t got = file->read(0, back.bytes());
+  file->set_direct(false);
+  EXPECT_GE(got, data.size());
+  EXPECT_TRUE(std::equal(data.begin(), data.end(), back.bytes().begin()));
+  std::vector<std::byte> through(data.size() + 10);
+  file->read_exactly(0, through);
+  EXPECT_TRUE(std::equal(data.begin(), data.end(), through.begin()));
+  EXPECT_EQ(through.back(), data[9]);
+}
+
+TEST(FileSystem, DirectWritesAreReadBackOnTheRealDiskAndOnTheStrictOne) {
+  const test::TempDir dir;
+  PosixFileSystem real;
+  write_past_the_cache(real, dir / "file");
+  test::FaultFileSystem strict;
+  write_past_the_cache(strict, "/file");
+}
+
+TEST(FileSystem, ADirectWriteThatIsRefusedGoesTheUsualWay) {
+  test::FaultFileSystem files;
+  const auto file = files.open("/file", OpenMode::create);
+  ASSERT_TRUE(file->set_direct(true));
+  file->write(3, as_bytes("hello"));  // unaligned: refused, then written
+  std::vector<std::byte> back(8);
+  file->read_exactly(0, back);
+  EXPECT_EQ(as_text(back).substr(3), "hello");
+}
+
+TEST(FileSystem, ReadCachedGivesWhatWasJustWritten) {
+  const test::TempDir dir;
+  PosixFileSystem files;
+  write_file(files, dir / "file", as_bytes("hello"));
+  std::vector<std::byte> back(5);
+  const std::size_t got = files.open(dir / "file", OpenMode::read)->read_cached(0, back);
+  EXPECT_TRUE(got == 5 || got == 0) << "memory may be short, or the system too old to tell";
+  if (got == 5) {
+    EXPECT_EQ(as_text(back), "hello");
+  }
+  test::FaultFileSystem without;
+  write_file(without, "/file", as_bytes("hello"));
+  EXPECT_EQ(without.open("/file", OpenMode::read)->read_cached(0, back), 0u);
+}
+
+TEST(FileSystem, AFullDiskIsNamedWithTheBytesThatAreMissing) {
+  EXPECT_EQ(space_text({"/data", 100, 20}, 150), "the file system at /data has 100 bytes left, 30 bytes are missing");
+  EXPECT_EQ(space_text({"/data", 100, 20}, 0), "the file system at /data has 100 bytes left");
+  const test::SmallDisk disk(64 << 10);
+  if (!disk.problem().empty()) {
+    GTEST_SKIP() << disk.problem();
+  }
+  PosixFileSystem files;
+  const std::string directory = disk.path() + "/a";
+  make_directories(files, directory);
+  const auto file = files.open(directory + "/file", OpenMode::create);
+  const std::string reserved = error_of([&] { file->reserve(1 << 20); });
+  EXPECT_THAT(reserved, HasSubstr("reserve 1048576 bytes for " + directory + "/file failed (errno 28: No space left"));
+  EXPECT_THAT(reserved,
+              HasSubstr("the file system at " + disk.path() + " has 65536 bytes left, 983040 bytes are missing"));
+  EXPECT_THAT(reserved, HasSubstr("free space on that file system"));
+  const std::vector<std::byte> data(100 << 10);
+  EXPECT_THAT(error_of([&] { file->write(0, data); }), HasSubstr("has 0 bytes left, 36864 bytes are missing"));
+  EXPECT_THAT(error_of([&] { write_file(files, directory + "/other", data); }), HasSubstr("has 0 bytes left"));
 }
 
 }  // namespace
