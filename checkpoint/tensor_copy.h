@@ -22,12 +22,12 @@ enum class BodyPrefix { keep, add, remove };  // "transformer.", as GPT2LMHeadMo
 
 struct CopyRules {
   CopyTarget target = CopyTarget::model_files;
-  bool optimizer = false;      // its state too
-  std::optional<DType> dtype;  // of floating-point tensors; nothing: as they are
+  bool optimizer = false;           // its state too
+  std::optional<DType> dtype = {};  // of floating-point tensors; nothing: as they are
   BodyPrefix body = BodyPrefix::keep;
-  std::vector<std::pair<std::string, std::string>> renames;  // (regular expression, replacement), in this order
-  std::vector<std::string> only;                             // patterns as of a shell, of whole names; empty: all
-  std::vector<std::string> skip;
+  std::vector<std::pair<std::string, std::string>> renames = {};  // (regular expression, replacement), in this order
+  std::vector<std::string> only = {};                             // patterns as of a shell, of whole names; empty: all
+  std::vector<std::string> skip = {};
 };
 
 struct TensorCopy {

@@ -91,8 +91,9 @@ void add_copy_options(CLI::App* command, CopyOptions& options) {
       ->check(CLI::PositiveNumber)
       ->default_str("5GB");
   command->add_flag("--optimizer", options.optimizer, "write the optimizer's state too, as optimizer.STATE.NAME");
-  command->add_option("--only", options.only, "tensors with such names (as in a shell: 'h.0.*'); may be repeated");
-  command->add_option("--skip", options.skip, "no tensors with such names; may be repeated");
+  command->add_option("--only", options.only, "tensors with such names (as in a shell: 'h.0.*'); may be repeated")
+      ->allow_extra_args(false);
+  command->add_option("--skip", options.skip, "no tensors with such names; may be repeated")->allow_extra_args(false);
 }
 
 void add_merge(CLI::App& app, Request& request) {
@@ -120,8 +121,10 @@ void add_convert(CLI::App& app, Request& request) {
   convert->add_option("--names", options.names, "keep|transformer|bare: names of GPT-2's body with or without that")
       ->check(CLI::IsMember({"keep", "transformer", "bare"}))
       ->capture_default_str();
-  convert->add_option("--rename", options.renames,
-                      "EXPRESSION=REPLACEMENT, a regular expression over the model's names; may be repeated");
+  convert
+      ->add_option("--rename", options.renames,
+                   "EXPRESSION=REPLACEMENT, a regular expression over the model's names; may be repeated")
+      ->allow_extra_args(false);
   convert->add_option("--ranks", options.ranks, "shards of the checkpoint (default: as many as it had, else 1)")
       ->check(CLI::Range(1, 99999));
   convert->add_option("--step", options.step, "the checkpoint's step")->check(CLI::NonNegativeNumber);

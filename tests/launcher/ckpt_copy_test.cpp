@@ -168,8 +168,8 @@ TEST_F(CkptCopy, MemoryDoesNotGrowWithTheCheckpoint) {
   if (test::kSanitized) {
     GTEST_SKIP() << "sanitizers take memory of their own";
   }
-  constexpr std::int64_t kElements = std::int64_t{64} << 20;  // 256 MiB of f32 in one tensor
-  constexpr std::int64_t kResidentKib = 96 << 10;
+  constexpr std::int64_t kElements = std::int64_t{32} << 20;  // 128 MiB of f32 in one tensor
+  constexpr std::int64_t kResidentKib = 48 << 10;
   const std::string header =
       fmt::format(R"({{"w":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{}]}}}})", kElements, 4 * kElements);
   std::string bytes(8, '\0');
