@@ -122,12 +122,20 @@ std::optional<sharding::TrainingPosition> Checkpointing::load(const std::string&
                                                               std::vector<checkpoint::Damage>& known) {
   const std::vector<sharding::StateTensor> state = strategy_.state();
   std::optional<checkpoint::Reader> reader;
-  std::string damage =
-      error_of([&] { reader.emplace(checkpoint::Reader::open(files_, path, checkpoint::Verify::when_loaded)); });
-  if (reader) {
+  const auto attempt = [&] {
+    reader.reset();
+    const std::string damage =
+        error_of([&] { reader.emplace(checkpoint::Reader::open(files_, path, checkpoint::Verify::when_loaded)); });
+    if (!reader) {
+      return damage;
+    }
     require_same_run(reader->position(), wanted, path);
     reader->require_fits(state);
-    damage = error_of([&] { reader->load(state); });
+    return error_of([&] { reader->load(state); });
+  };
+  std::string damage = attempt();
+  if (!damage.empty()) {  // a disk or a network may fail once: better a second look than an older checkpoint
+    damage = attempt();
   }
   comm::Communicator& ranks = strategy_.communicator();
   if (!on_any_rank(ranks, !damage.empty())) {
