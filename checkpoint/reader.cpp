@@ -18,6 +18,15 @@ bool newer(const Candidate& a, const Candidate& b) {
   return a.manifest.sequence != b.manifest.sequence ? a.manifest.sequence > b.manifest.sequence : a.path < b.path;
 }
 
+// A disk or a network may fail once: a second look is better than an older checkpoint.
+Reader open_patiently(FileSystem& files, const std::string& path, Verify verify) {
+  try {
+    return Reader::open(files, path, verify);
+  } catch (const Error&) {
+    return Reader::open(files, path, verify);
+  }
+}
+
 void require_wanted(const SavedTensor* saved, const sharding::StateTensor& wanted, const std::string& path) {
   require_valid(wanted);
   require(saved != nullptr, "{}: no tensor '{}' was saved; this is a checkpoint of another model or optimizer", path,
@@ -85,6 +94,8 @@ std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& 
   require(there->is_directory,
           "resume from {}: it is a file, a directory of checkpoints was expected; give another path", directory);
   Survey found = survey(files, directory);
+  require(found.unread.empty(), "resume from {}: {}. Try again, or move that checkpoint away", directory,
+          found.unread.empty() ? "" : found.unread.front());
   std::vector<std::string> damaged;
   for (const Candidate& candidate : found.readable) {
     const auto told = std::ranges::find(known, candidate.path, &Damage::path);
@@ -94,7 +105,7 @@ std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& 
       continue;
     }
     try {
-      Reader reader = open(files, candidate.path, verify);
+      Reader reader = open_patiently(files, candidate.path, verify);
       reader.damaged_ = std::move(damaged);
       for (const std::string& reason : found.unusable) {
         log::warning("checkpoint skipped: {}", reason);

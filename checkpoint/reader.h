@@ -47,7 +47,7 @@ class Reader {
   static Reader open(FileSystem& files, const std::string& path, Verify verify = Verify::everything);
   // The newest one in `directory` that is whole; each newer one that was skipped is logged as a warning with the
   // reason. Those that are `known` to be damaged are skipped unseen. Nothing if the directory is absent or holds no
-  // checkpoint. Raises Error if there are some but none is usable.
+  // checkpoint. Raises Error if there are some but none is usable, and if the disk does not tell which is the newest.
   static std::optional<Reader> open_newest(FileSystem& files, const std::string& directory,
                                            Verify verify = Verify::everything, std::span<const Damage> known = {});
   // A checkpoint, or a directory of checkpoints. Raises Error if there is neither, or none that is not damaged.

@@ -32,7 +32,8 @@ bool only_checkpoint_files(const std::vector<std::string>& names) {
   return std::all_of(names.begin(), names.end(), [](const std::string& name) { return is_checkpoint_file(name); });
 }
 
-void clean_entry(FileSystem& files, const std::string& directory, const std::string& name, std::uint64_t run_id) {
+void clean_entry(FileSystem& files, const std::string& directory, const std::string& name,
+                 std::optional<std::uint64_t> run_id) {
   const std::optional<DirectoryEntry> entry = parse_directory_entry(name);
   const std::string path = join_path(directory, name);
   const std::optional<FileStatus> there = files.status(path);  // gone if settling another entry took it along
@@ -100,7 +101,7 @@ void delete_checkpoint(FileSystem& files, const std::string& path, const std::st
   files.remove_directory(path);
 }
 
-void clean_directory(FileSystem& files, const std::string& directory, std::uint64_t run_id) {
+void clean_directory(FileSystem& files, const std::string& directory, std::optional<std::uint64_t> run_id) {
   try {  // what is seen here must not be undone by a crash after something was deleted because of it
     files.sync_directory(directory);
   } catch (const Error& error) {

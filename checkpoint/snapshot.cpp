@@ -49,6 +49,9 @@ void Snapshot::begin(std::span<const sharding::StateTensor> tensors) {
   pieces_.push_back({std::as_bytes(std::span(header_)), 0, header_.size()});
   for (const ShardPart& part : parts_) {
     const sharding::StateTensor& tensor = tensors[part.tensor];
+    if (part.rows == 0) {
+      continue;
+    }
     const Array values = dense_rows(tensor.rows, part.row - tensor.row_begin, part.rows);
     const std::span<const std::byte> bytes(values.bytes_data(), values.bytes());
     if (tensor.steady || !tensor.rows.is_contiguous()) {  // a dense copy of strided rows changes no more, either

@@ -78,7 +78,8 @@ void Writer::Impl::prepare_directory() {
   } catch (const Error& error) {  // not everybody may read the directory above
     log::warning("checkpoint directory {}: {}", options.directory, error.what());
   }
-  clean_directory(files, options.directory, options.run_id);
+  const bool alone = options.world_size == 1;  // no other rank of this run can have begun a save yet
+  clean_directory(files, options.directory, alone ? std::nullopt : std::optional(options.run_id));
   list_kept();
 }
 

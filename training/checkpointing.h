@@ -11,9 +11,9 @@
 #include "trireme/checkpoint/reader.h"
 #include "trireme/checkpoint/writer.h"
 #include "trireme/core/base/clock.h"
-#include "trireme/core/base/filesystem.h"
 #include "trireme/core/optim/optimizer.h"
 #include "trireme/strategies/strategy.h"
+#include "trireme/training/rehearsed_disk.h"
 #include "trireme/training/trainer_options.h"
 
 namespace trireme::training {
@@ -44,6 +44,9 @@ class Checkpointing {
   // Waits until nothing is being written. False if the last save failed and that is not an error.
   bool finish();
 
+  // The rehearsal of a full disk (`trireme run --inject disk_full:...`): from now on nothing can be written.
+  void fill_disk();
+
   // Of this rank; zeros where nothing is saved.
   checkpoint::SaveStatistics statistics() const;
   // The newest step whose checkpoint is known to be complete on the disk (rank 0); -1: none of this run yet.
@@ -63,7 +66,7 @@ class Checkpointing {
   CheckpointOptions options_;
   strategies::Strategy& strategy_;
   optim::Optimizer& optimizer_;
-  PosixFileSystem files_;
+  RehearsedDisk files_;
   SteadyClock clock_;
   std::unique_ptr<checkpoint::Writer> writer_;
 };

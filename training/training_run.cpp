@@ -76,7 +76,9 @@ void TrainingRun::begin_step() {
     schedule.total_steps = schedule.total_steps > 0 ? schedule.total_steps : steps_total_;
     trainer_.optimizer().set_learning_rate(schedule(steps_done_));
   }
-  status_.report_step(steps_done_);
+  if (status_.report_step(steps_done_) == cluster::Rehearsal::disk_full) {
+    checkpointing_.fill_disk();
+  }
 }
 
 void TrainingRun::after_step() {

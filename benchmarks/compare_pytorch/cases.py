@@ -204,8 +204,8 @@ def checkpoint(c):
               f"{ours[CHECKPOINT_ROWS['load']][-1]:.3f} s", flush=True)
     gb = CHECKPOINT_MIB * (1 << 20) / 1e9
     speeds = {name: [gb / s for s in seconds] for name, seconds in ours.items()}
-    lines = [f"checkpoint of {CHECKPOINT_MIB} MiB, {name}: {statistics.median(rates):.3f} GB/s (from {min(rates):.3f} to "
-             f"{max(rates):.3f})" for name, rates in speeds.items()]
+    lines = [f"checkpoint of {CHECKPOINT_MIB} MiB, {name}: {statistics.median(rates):.3f} GB/s (from {min(rates):.3f} "
+             f"to {max(rates):.3f})" for name, rates in speeds.items()]
     for (way, what), seconds in theirs.items():
         rates = [gb / s for s in seconds]
         ratios = [a / b for a, b in zip(speeds[CHECKPOINT_ROWS[what]], rates)]
@@ -216,4 +216,5 @@ def checkpoint(c):
 
 
 CASES = {"gpt-nano": lambda c: gpt(c, "gpt-nano"), "gpt-small": lambda c: gpt(c, "gpt-small"), "simplenet": simplenet,
-         "weak-scaling": weak_scaling, "gloo-training": gloo_training, "all-reduce": all_reduce, "checkpoint": checkpoint}
+         "weak-scaling": weak_scaling, "gloo-training": gloo_training, "all-reduce": all_reduce,
+         "checkpoint": checkpoint}

@@ -63,6 +63,8 @@ class File {
   void resize(std::uint64_t bytes);
   // Reserves disk blocks for `bytes`, so that a full disk is noticed now; does nothing where the system cannot.
   void reserve(std::uint64_t bytes);
+  // What is left beside this file; nothing where that is not known.
+  std::optional<Space> space() { return do_space(); }
   // Returns once all bytes written before are on the disk. After a failure they may be lost: never retry, write anew.
   void sync();
 
@@ -148,7 +150,7 @@ class FileSystem {
 };
 
 // The machine's own. Stateless: any number may live, on any threads.
-class PosixFileSystem final : public FileSystem {
+class PosixFileSystem : public FileSystem {
  protected:
   Result<std::unique_ptr<File>> do_open(const std::string& path, OpenMode mode) override;
   int do_rename(const std::string& from, const std::string& to) override;

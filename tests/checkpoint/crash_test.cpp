@@ -136,7 +136,7 @@ TEST_F(Crash, WhateverTheOrderInWhichTheRanksGetOn) {
 }
 
 TEST_F(Crash, ASecondOneWhileTheNextRunRecovers) {
-  const int stride = full() ? 2 : 25;
+  const int stride = full() ? 2 : 100;
   const CrashPlan again{.exhaustive = full() ? 32u : 0u, .random = full() ? 4 : 0};
   FaultFileSystem files;
   Told told;
@@ -159,7 +159,7 @@ TEST_F(Crash, OneAfterTheProcessesWereKilledAndTheNextRunHasBegun) {
   std::int64_t last = -1;
   std::int64_t at = 0;
   files.on_call([&](std::int64_t call) {
-    if (std::exchange(last, files.changes()) == files.changes() || (!full() && ++at % 3 != 0) || HasFailure()) {
+    if (std::exchange(last, files.changes()) == files.changes() || (!full() && ++at % 4 != 0) || HasFailure()) {
       return;
     }
     FaultFileSystem killed(files);

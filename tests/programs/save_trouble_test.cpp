@@ -82,6 +82,22 @@ TEST_F(SaveTrouble, WithContinueAFullDiskIsAWarningAndTheLastCheckpointStaysGood
   EXPECT_EQ(hash_of(metrics_), undisturbed("14"));
 }
 
+TEST_F(SaveTrouble, AFullDiskCanBeRehearsed) {
+  const std::string expected = undisturbed("30");
+  for (const std::string choice : {"stop", "continue"}) {
+    SCOPED_TRACE(choice);
+    const std::string checkpoints = dir_ / choice;
+    std::vector<std::string> job = launched(2, saved(checkpoints, {"--steps", "30", "--on-save-error", choice}));
+    job.insert(job.begin() + 2, {"--inject", "disk_full:rank=1,step=6"});
+    const Outcome outcome = run(job);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;  // stop: started again, with a disk that is not full
+    EXPECT_THAT(outcome.err, HasSubstr("No space left on device): the file system at "));
+    EXPECT_THAT(outcome.err, HasSubstr(choice == "stop" ? "going on after " : "(--on-save-error continue)"));
+    EXPECT_EQ(hash_of(metrics_), expected);
+    fs::remove(metrics_);
+  }
+}
+
 TEST_F(SaveTrouble, ASecondJobIsRefusedAndTheFirstOneNamedAndNotDisturbed) {
   const std::string checkpoints = dir_ / "checkpoints";
   Process first(saved(checkpoints, {"--steps", "1000000"}));

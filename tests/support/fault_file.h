@@ -70,10 +70,12 @@ class FaultFile final : public File {
       return call.error;
     }
     ++system_.changes_;
-    std::erase_if(system_.pending_, [this](const FaultFileSystem::Change& change) { return change.file == id_; });
-    if (call.error == 0) {
-      node().durable = node().content;
-    }
+    std::erase_if(system_.pending_, [&](const FaultFileSystem::Change& change) {
+      if (change.file == id_ && call.error == 0) {
+        FaultFileSystem::apply(change, node().durable);
+      }
+      return change.file == id_;
+    });
     return call.error;
   }
 

@@ -248,27 +248,23 @@ FileSystem::Result<FileStatus> FaultFileSystem::do_status(const std::string& pat
   return {0, {node(id).is_directory, node(id).content.size(), !node(id).is_directory && links(id) == 1}};
 }
 
-// As with File::sync, what a failed one leaves in limbo is seen but never durable.
 int FaultFileSystem::do_sync_directory(const std::string& path) {
   const Call call(*this);
-  if (call.error == EINTR) {
-    return call.error;
-  }
   const Id id = find(path);
-  if (id < 0) {
+  if (call.error != 0 || id < 0) {
     return call.error != 0 ? call.error : ENOENT;
   }
   ++changes_;
   for (Change& change : pending_) {
     std::erase_if(change.names, [&](const NameChange& name) {
-      if (name.directory == id && call.error == 0) {
+      if (name.directory == id) {
         apply(name, node(id).durable_names);
       }
       return name.directory == id;
     });
   }
   std::erase_if(pending_, [](const Change& change) { return change.file < 0 && change.names.empty(); });
-  return call.error;
+  return 0;
 }
 
 FileSystem::Result<std::unique_ptr<FileLock>> FaultFileSystem::do_try_lock(const std::string& path,

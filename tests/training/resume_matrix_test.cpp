@@ -2,8 +2,11 @@
 // and optimizer state of a run that was never interrupted, bit for bit. Ranks are threads.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstring>
 #include <map>
+#include <thread>
 
 #include "tests/support/temp_dir.h"
 #include "trireme/checkpoint/reader.h"
@@ -50,7 +53,7 @@ std::vector<Layout> all_layouts() {
 // Item i: numbers that are a function of i, and one of three labels.
 class Points final : public data::Dataset {
  public:
-  std::int64_t count() const override { return 56; }
+  std::int64_t count() const override { return 110; }  // the fifth batch of an epoch is short
   void fetch(std::span<const std::int64_t> items, data::Batch& batch) const override {
     const RandomStream random(3, "points");
     batch.items = static_cast<std::int64_t>(items.size());
@@ -84,7 +87,7 @@ struct Rank {
       : model(nn::Linear(3, 7), nn::BatchNorm1d(7), nn::ReLU(), nn::Linear(7, 3)),
         adamw({.lr = 0.05}),
         strategy(make_strategy(world, layout)),
-        loader(Points(), {.batch_size = 12, .lanes = 6, .seed = 2}, world) {}
+        loader(Points(), {.batch_size = 24, .lanes = 6, .seed = 2}, world) {}
 
   FitResult fit(std::int64_t steps, const CheckpointOptions& checkpoints) {
     TrainerOptions options{.steps = steps,
@@ -94,7 +97,8 @@ struct Rank {
                                                        .warmup_steps = 2,
                                                        .total_steps = kSteps},
                            .checkpoints = checkpoints,
-                           .progress = ProgressMode::off};
+                           .progress = ProgressMode::off,
+                           .on_step_end = on_step_end};
     strategy->clip_grad_norm(0.5);
     trainer = std::make_unique<Trainer>(model, adamw, *strategy, std::move(options));
     return trainer->fit(loader);
@@ -105,6 +109,7 @@ struct Rank {
   std::unique_ptr<strategies::Strategy> strategy;
   data::Loader loader;
   std::unique_ptr<Trainer> trainer;
+  std::function<void(const StepEnd&)> on_step_end = {};
 };
 
 // Every tensor of a run's state, whole.
@@ -140,8 +145,11 @@ void train(const Layout& layout, std::int64_t steps, const CheckpointOptions& ch
            const std::function<void(Rank&, const FitResult&)>& after = {}) {
   comm::run_local(layout.ranks, [&](const comm::World& world) {
     Rank rank(world, layout);
+    std::int64_t begun = 0;
+    rank.on_step_end = [&](const StepEnd&) { ++begun; };
     const FitResult result = rank.fit(steps, checkpoints);
     EXPECT_EQ(result.steps, steps);
+    EXPECT_EQ(begun, checkpoints.resume == "auto" ? steps : steps - kSavedAfter);
     if (after) {
       after(rank, result);
     }
@@ -206,6 +214,35 @@ TEST_F(Resume, HybridShardsAreSavedOnceAndLoadedByAll) {
   for (const Layout& hybrid : hybrids) {
     expect_goes_on(dir.path(), hybrid, expected);
   }
+}
+
+// A run that was told to stop is still saving while the next one starts: that one waits, and misses nothing.
+TEST_F(Resume, ARunThatStartsWhileTheOneBeforeIsEndingGoesOnFromItsLastCheckpoint) {
+  const test::TempDir dir;
+  const CheckpointOptions checkpoints{.directory = dir.path()};
+  std::jthread next;
+  std::atomic<std::int64_t> gone_on_from{-1};
+  comm::run_local(1, [&](const comm::World& world) {
+    Rank rank(world, {1, 0});
+    rank.on_step_end = [&](const StepEnd& end) {
+      if (end.step + 1 == kSavedAfter) {
+        next = std::jthread([&] {
+          EXPECT_NO_THROW(comm::run_local(1, [&](const comm::World& other) {
+            Rank second(other, {1, 0});
+            second.on_step_end = [&](const StepEnd& first) {
+              std::int64_t none = -1;
+              gone_on_from.compare_exchange_strong(none, first.step);
+            };
+            second.fit(kSteps, checkpoints);
+          }));
+        });
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      }
+    };
+    rank.fit(kSavedAfter, checkpoints);
+  });
+  next.join();
+  EXPECT_EQ(gone_on_from, kSavedAfter);
 }
 
 // Loads what `wanted` chooses by name into a run that has trained on, and tells what became of the rest.

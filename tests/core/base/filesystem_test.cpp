@@ -3,9 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "tests/support/error_of.h"
 #include "tests/support/fault_filesystem.h"
@@ -145,32 +148,87 @@ TEST(FileSystem, ParentsOfPaths) {
   EXPECT_EQ(join_path("a/", "b"), "a/b");
 }
 
-// The fault file system itself: what it forgets is what the checkpoints' crash tests stand on.
-TEST(FaultFileSystem, ACrashForgetsWhatWasNotSynced) {
+TEST(FileSystem, SignalsWithoutEndAreAnErrorNotAHang) {
   test::FaultFileSystem files;
-  write_file(files, "/synced", as_bytes("1"));
-  files.sync_directory("/");
-  write_file(files, "/name_not_synced", as_bytes("2"));
-  files.open("/synced", OpenMode::update)->write(0, as_bytes("9"));
-  int without_name = 0;
-  int old_content = 0;
-  const auto worlds = files.crash_images(0, 0);
-  for (const auto& world : worlds) {
-    const auto paths = world->all_paths();
-    EXPECT_TRUE(paths.contains("/synced"));
-    without_name += paths.contains("/name_not_synced") ? 0 : 1;
-    old_content += as_text(world->content("/synced")) == "1" ? 1 : 0;
-    if (paths.contains("/name_not_synced")) {
-      EXPECT_EQ(as_text(world->content("/name_not_synced")), "2");
-    }
-  }
-  EXPECT_GT(without_name, 0);
-  EXPECT_GT(old_content, 0);
-  EXPECT_LT(static_cast<std::size_t>(without_name), worlds.size());
-  EXPECT_LT(static_cast<std::size_t>(old_content), worlds.size());
+  write_file(files, "/f", as_bytes("x"));
+  const auto file = files.open("/f", OpenMode::update);
+  files.fail_call(0, EINTR, /*for_ever=*/true);
+  EXPECT_THAT(error_of([&] { file->sync(); }), HasSubstr("sync /f failed (errno 4"));
+  EXPECT_THAT(error_of([&] { file->write(0, as_bytes("y")); }), HasSubstr("write to /f failed (errno 4"));
+  EXPECT_THAT(error_of([&] { files.list("/"); }), HasSubstr("signals came faster"));
 }
 
-TEST(FaultFileSystem, AFailedSyncNeverBecomesDurableLater) {
+TEST(FileSystem, APipeInAFilesPlaceIsAnErrorNotAHang) {
+  const test::TempDir dir;
+  PosixFileSystem files;
+  ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
+  EXPECT_THAT(error_of([&] { read_file(files, dir / "pipe", 100); }), HasSubstr("pipe or a socket; give a file"));
+  EXPECT_THAT(error_of([&] { files.open(dir / "pipe", OpenMode::update); }), HasSubstr("pipe or a socket"));
+}
+
+TEST(FileSystem, TellsAFileThatHasOneNameFromOneThatHasMore) {
+  const test::TempDir dir;
+  PosixFileSystem disk;
+  write_file(disk, dir / "f", as_bytes("x"));
+  EXPECT_TRUE(disk.status(dir / "f")->sole);
+  EXPECT_FALSE(disk.status(dir.path())->sole);
+  std::filesystem::create_symlink(dir / "f", dir / "soft");
+  EXPECT_FALSE(disk.status(dir / "soft")->sole);
+  EXPECT_TRUE(disk.status(dir / "f")->sole);
+  std::filesystem::create_hard_link(dir / "f", dir / "hard");
+  EXPECT_FALSE(disk.status(dir / "f")->sole);
+  test::FaultFileSystem memory;
+  write_file(memory, "/f", as_bytes("x"));
+  EXPECT_TRUE(memory.status("/f")->sole);
+  memory.link("/f", "/hard");
+  EXPECT_FALSE(memory.status("/f")->sole);
+}
+
+// The fault file system itself: what it forgets is what the checkpoints' crash tests stand on.
+std::multiset<std::string> worlds_of(const test::FaultFileSystem& files, std::uint64_t exhaustive,
+                                     const std::function<std::string(test::FaultFileSystem&)>& tell) {
+  std::multiset<std::string> worlds;
+  const std::int64_t told =
+      files.crash_images({.exhaustive = exhaustive}, [&](test::FaultFileSystem& world) { worlds.insert(tell(world)); });
+  EXPECT_EQ(static_cast<std::size_t>(told), worlds.size());
+  return worlds;
+}
+
+TEST(FaultFileSystem, ACrashForgetsWhatWasNotSyncedWholeOrInPart) {
+  test::FaultFileSystem files;
+  write_file(files, "/synced", as_bytes("12"));
+  files.sync_directory("/");
+  write_file(files, "/name_not_synced", as_bytes("2"));
+  files.open("/synced", OpenMode::update)->write(0, as_bytes("98"));
+  const auto tell = [](test::FaultFileSystem& world) {
+    const bool named = world.all_paths().contains("/name_not_synced");
+    EXPECT_TRUE(!named || as_text(world.content("/name_not_synced")) == "2");
+    return as_text(world.content("/synced")) + (named ? " named" : "");
+  };
+  const std::multiset<std::string> all = {"12", "12 named", "18", "18 named", "92", "92 named", "98", "98 named"};
+  EXPECT_EQ(worlds_of(files, 8, tell), all);
+  const auto some = worlds_of(files, 7, tell);
+  EXPECT_EQ(std::set<std::string>(some.begin(), some.end()), std::set<std::string>(all.begin(), all.end()));
+}
+
+TEST(FaultFileSystem, ARenameBetweenDirectoriesMayLeaveBothNamesOrNone) {
+  test::FaultFileSystem files;
+  make_directories(files, "/a");
+  make_directories(files, "/b");
+  write_file(files, "/a/f", as_bytes("1"));
+  files.sync_directory("/a");
+  files.rename("/a/f", "/b/f");
+  const auto tell = [](test::FaultFileSystem& world) {
+    return std::string(world.all_paths().contains("/a/f") ? "a" : "") + (world.all_paths().contains("/b/f") ? "b" : "");
+  };
+  EXPECT_EQ(worlds_of(files, 100, tell), (std::multiset<std::string>{"", "a", "ab", "b"}));
+  files.sync_directory("/b");
+  EXPECT_EQ(worlds_of(files, 100, tell), (std::multiset<std::string>{"ab", "b"}));
+  files.sync_directory("/a");
+  EXPECT_EQ(worlds_of(files, 100, tell), (std::multiset<std::string>{"b"}));
+}
+
+TEST(FaultFileSystem, BytesOfAFailedSyncNeverBecomeDurableLater) {
   test::FaultFileSystem files;
   write_file(files, "/f", as_bytes("1"));
   files.sync_directory("/");
@@ -178,8 +236,10 @@ TEST(FaultFileSystem, AFailedSyncNeverBecomesDurableLater) {
   file->write(0, as_bytes("2"));
   files.fail_call(0, EIO);
   EXPECT_THROW(file->sync(), Error);
-  const auto worlds = files.crash_images(0, 0);
-  EXPECT_EQ(as_text(worlds.front()->content("/f")), "1");
+  file->sync();
+  EXPECT_EQ(files.pending(), 0u);
+  const auto tell = [](test::FaultFileSystem& world) { return as_text(world.content("/f")); };
+  EXPECT_EQ(worlds_of(files, 1, tell), (std::multiset<std::string>{"1"}));
 }
 
 // Whole pages at page addresses, with something in them.
