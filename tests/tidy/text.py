@@ -66,7 +66,8 @@ def check_words(tree):
     """No left-overs, no spellings that the house has replaced."""
     library = [n for n in tree.cpp(under=LIBRARY) if n not in EXCEPTIONS]
     return (banned(tree, tree.names(*CODE), EVERYWHERE, False) + banned(tree, tree.cpp(), IN_CPP, True) +
-            banned(tree, library, IN_LIBRARY, True) + banned(tree, tree.cpp(under=("checkpoint/",)), IN_CHECKPOINT, True))
+            banned(tree, library, IN_LIBRARY, True) +
+            banned(tree, tree.cpp(under=("checkpoint/",)), IN_CHECKPOINT, True))
 
 
 def check_eager_messages(tree):
