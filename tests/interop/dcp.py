@@ -71,7 +71,8 @@ def rank_main(rank, store, what, arguments):
 def main():
     what, *arguments = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
-        mp.spawn(rank_main, (f"{folder}/store", what, arguments), nprocs=RANKS)
+        # Forked: importing PyTorch takes longer than all the rest.
+        mp.start_processes(rank_main, (f"{folder}/store", what, arguments), nprocs=RANKS, start_method="fork")
     if what == "write":
         mapping = {name: 1 + index % 2 for index, (name, *_) in enumerate(STATE)}
         dcp.save({name: values(shape, dtype) for name, shape, dtype, _ in STATE}, no_dist=True,

@@ -10,7 +10,7 @@ constexpr std::uint64_t kGib = std::uint64_t{1} << 30;
 
 TEST(ByteProgress, TheBarShowsBytesRateAndTimeLeft) {
   EXPECT_EQ(render_bytes("verify x", {kGib, 4 * kGib, 8}, 80, false),
-            "verify x [======>                  ] 1.0 GiB of 4.0 GiB  128.0 MiB/s  24s left");
+            "verify x [======>                    ] 1.0 GiB of 4.0 GiB  128.0 MiB/s  24s left");
   EXPECT_EQ(render_bytes("verify x", {kGib, 4 * kGib, 8}, 0, false),
             "verify x  1.0 GiB of 4.0 GiB  128.0 MiB/s  24s left");
 }

@@ -144,7 +144,7 @@ TEST_F(CkptCopy, DamageStopsACopyAndLeavesNoFile) {
   }
   EXPECT_FALSE(std::filesystem::exists(out("model.safetensors")));
   EXPECT_FALSE(std::filesystem::exists(out("model.safetensors.tmp")));
-  EXPECT_THAT(run({"ls", out("run")}).out, HasSubstr("no checkpoints in"));
+  EXPECT_FALSE(std::filesystem::exists(out("run")));
 }
 
 TEST_F(CkptCopy, WrongWordsAreOneShortMessage) {

@@ -101,8 +101,8 @@ TEST_F(Ckpt, PruneRehearsesAndTellsScripts) {
 
 TEST_F(Ckpt, WhatCannotBeDoneIsOneShortMessage) {
   const std::vector<std::pair<std::vector<std::string>, int>> cases = {
-      {{"ls", "/absent"}, 1}, {{"verify", "/absent"}, 1}, {{"prune", "/absent"}, 1},
-      {{"ls"}, 2},            {{"fold", "x"}, 2},         {{"ls", "x", "--bad"}, 2}};
+      {{"ls", "/absent"}, 1}, {{"verify", "/absent"}, 1}, {{"prune", "/absent"}, 1}, {{"ls"}, 2},
+      {{"fold", "x"}, 2},     {{"ls", "x", "--bad"}, 2}};
   for (const auto& [words, code] : cases) {
     const auto result = run(words);
     EXPECT_EQ(result.exit_code, code) << words[0];
