@@ -88,7 +88,10 @@ TEST_F(Interop, CheckpointsOfPyTorchShardedAlongAnyDimLoadAndConvert) {
     EXPECT_EQ(columns.to_vector<double>()[9], 14 / 4.0);
 
     Source source = Source::open(files, dir / name);
-    const auto copies = plan_copies(source.saved().tensors(), {.target = CopyTarget::checkpoint, .optimizer = true});
+    CopyRules rules;
+    rules.target = CopyTarget::checkpoint;
+    rules.optimizer = true;
+    const auto copies = plan_copies(source.saved().tensors(), rules);
     const std::string path = write_checkpoint(files, source.saved(), copies, dir / (std::string(name) + ".ours"),
                                               position(5), 2, [](std::uint64_t) {});
     const std::vector<StateTensor> resumed = their_state();

@@ -88,7 +88,8 @@ TEST_F(SaveTrouble, AFullDiskCanBeRehearsed) {
     SCOPED_TRACE(choice);
     const std::string checkpoints = dir_ / choice;
     std::vector<std::string> job = launched(2, saved(checkpoints, {"--steps", "30", "--on-save-error", choice}));
-    job.insert(job.begin() + 2, {"--inject", "disk_full:rank=1,step=6"});
+    const std::vector<std::string> fault = {"--inject", "disk_full:rank=1,step=6"};
+    job.insert(job.begin() + 2, fault.begin(), fault.end());
     const Outcome outcome = run(job);
     ASSERT_EQ(outcome.code, 0) << outcome.err;  // stop: started again, with a disk that is not full
     EXPECT_THAT(outcome.err, HasSubstr("No space left on device): the file system at "));
