@@ -34,6 +34,11 @@ void Background::start(std::function<void()> task) {
   changed_.notify_all();
 }
 
+bool Background::busy() {
+  const std::scoped_lock lock(mutex_);
+  return static_cast<bool>(task_);
+}
+
 void Background::wait_idle() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return !task_; });

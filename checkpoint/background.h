@@ -21,6 +21,7 @@ class Background {
 
   // Hands over a task. REQUIRES: nothing is running (wait_idle).
   void start(std::function<void()> task);
+  bool busy();
   void wait_idle();
   // The text of the last task's exception, once.
   std::optional<std::string> take_failure();

@@ -14,18 +14,64 @@ namespace {
 
 constexpr std::chrono::milliseconds kPollFirst{1};
 constexpr std::chrono::milliseconds kPollMax{50};
-constexpr std::uint64_t kWriteBytes = std::uint64_t{8}
-                                      << 20;  // enough for full speed, few enough to stop early on errors
+constexpr std::chrono::seconds kLeavingTimeout{1};
+// Enough for full speed (a direct write is under way in pieces of the disk's own, all at once), few enough to follow a
+// snapshot and to stop early on errors. A multiple of kDirectAlignment.
+constexpr std::uint64_t kWriteBytes = std::uint64_t{32} << 20;
 
-std::string staging_path(const SaveContext& context, std::int64_t step) {
-  return join_path(context.directory, staging_name(step, context.run_id));
+struct ShardFile {
+  std::unique_ptr<File> file;
+  bool reused = false;
+};
+
+// A recycled file, whose blocks are allocated already, or a new one. A file with a second name is not overwritten:
+// somebody keeps that checkpoint (cp -al), or has put it elsewhere and a link in its place.
+ShardFile open_shard(const SaveContext& context, const std::string& path) {
+  FileSystem& files = context.files;
+  if (files.rename_if_exists(join_path(recycled_path(context), shard_name(context.rank)), path)) {
+    const std::optional<FileStatus> there = files.status(path);
+    if (there && there->sole) {
+      return {files.open(path, OpenMode::update), true};
+    }
+    files.remove_file(path);
+  }
+  return {files.open(path, OpenMode::create), false};
 }
 
-// A recycled file, whose blocks are allocated already, or a new one.
-std::unique_ptr<File> open_shard(const SaveContext& context, const std::string& path) {
-  const std::string recycled = join_path(recycled_path(context), shard_name(context.rank));
-  const bool reused = context.files.rename_if_exists(recycled, path);
-  return context.files.open(path, reused ? OpenMode::update : OpenMode::create);
+// All of the file but its last, unaligned bytes past the page cache, if `direct`.
+void write_bytes(File& file, Snapshot& snapshot, bool direct) {
+  const std::uint64_t bytes = snapshot.file_bytes();
+  const std::uint64_t aligned = direct && file.set_direct(true) ? bytes - bytes % kDirectAlignment : 0;
+  for (std::uint64_t at = 0; at < bytes;) {
+    if (at == aligned) {
+      file.set_direct(false);
+    }
+    const std::uint64_t end = std::min(at < aligned ? aligned : bytes, at + kWriteBytes);
+    file.write(at, snapshot.wait_for(end).subspan(at));
+    at = end;
+  }
+  file.sync();
+}
+
+void write_shard(const SaveContext& context, const std::string& path, Snapshot& snapshot, WriteWay& way) {
+  const ShardFile shard = open_shard(context, path);
+  const std::uint64_t bytes = snapshot.file_bytes();
+  const bool same = shard.file->size() == bytes;
+  if (!same) {
+    shard.file->resize(bytes);
+    shard.file->reserve(bytes);
+  }
+  const bool overwrites = shard.reused && same;
+  const Clock::TimePoint start = context.clock.now();
+  write_bytes(*shard.file, snapshot, way.direct(bytes, overwrites));
+  way.took(bytes, overwrites, context.clock.now() - start);
+}
+
+void discard(FileSystem& files, const std::string& path) noexcept {
+  try {
+    files.remove_file(path);
+  } catch (...) {  // it may not even be there
+  }
 }
 
 void write_record(const SaveContext& context, std::int64_t step, const ShardRecord& record) {
@@ -34,22 +80,26 @@ void write_record(const SaveContext& context, std::int64_t step, const ShardReco
   context.files.rename(path + ".tmp", path);
 }
 
-// Collects the records that have come; true when all have.
+// Collects the records that have come; true when all have. The directory is listed, because a network file system may
+// go on for a minute remembering that a single name was not there.
 bool collect(const SaveContext& context, const std::string& staging, std::vector<FileRecord>& records) {
   bool complete = true;
+  const std::vector<std::string> there = context.files.list(staging);  // sorted
   for (int rank = 0; rank < context.world_size; ++rank) {
     FileRecord& slot = records[static_cast<std::size_t>(rank)];
-    const std::string path = join_path(staging, record_name(rank));
     if (!slot.name.empty()) {
       continue;
     }
-    if (!context.files.status(path)) {
+    if (!std::binary_search(there.begin(), there.end(), record_name(rank))) {
       complete = false;
       continue;
     }
+    const std::string path = join_path(staging, record_name(rank));
     ShardRecord record = decode_record(read_file(context.files, path, kMessageBytesMax), path);
     require(record.error.empty(), "checkpoint in {}: rank {} could not save its part: {}", context.directory, rank,
             record.error);
+    require(record.file.name == shard_name(rank), "{}: it names the file '{}', '{}' expected; the file is damaged",
+            path, record.file.name, shard_name(rank));
     slot = std::move(record.file);
   }
   return complete;
@@ -57,10 +107,11 @@ bool collect(const SaveContext& context, const std::string& staging, std::vector
 
 std::vector<FileRecord> wait_for_records(const SaveContext& context, const std::string& staging) {
   std::vector<FileRecord> records(static_cast<std::size_t>(context.world_size));
-  const Clock::TimePoint deadline = context.clock.now() + context.commit_timeout;
+  const Clock::TimePoint start = context.clock.now();
   Clock::Duration pause = kPollFirst;
   while (!collect(context, staging, records)) {
-    if (context.clock.now() >= deadline) {
+    const Clock::Duration waited = context.clock.now() - start;
+    if (waited >= context.commit_timeout || (context.leaving && waited >= kLeavingTimeout)) {
       std::vector<int> missing;
       for (int rank = 0; rank < context.world_size; ++rank) {
         if (records[static_cast<std::size_t>(rank)].name.empty()) {
@@ -69,10 +120,9 @@ std::vector<FileRecord> wait_for_records(const SaveContext& context, const std::
       }
       fail(
           "checkpoint in {}: ranks [{}] of {} stored nothing within {} s; they failed, or the directory is not shared "
-          "by "
-          "all hosts",
+          "by all hosts",
           context.directory, fmt::join(missing, ", "), context.world_size,
-          std::chrono::duration<double>(context.commit_timeout).count());
+          std::chrono::round<std::chrono::seconds>(waited).count());
     }
     context.clock.sleep(pause);
     pause = std::min<Clock::Duration>(2 * pause, kPollMax);
@@ -86,6 +136,9 @@ void require_whole_tensors(const SaveContext& context, const std::string& stagin
   std::vector<std::unique_ptr<SafetensorsFile>> shards;
   for (const FileRecord& record : records) {
     shards.push_back(std::make_unique<SafetensorsFile>(context.files, join_path(staging, record.name)));
+    require(shards.back()->bytes() == record.bytes,
+            "{}: the file has {} bytes here, its rank wrote {}; the directory is not shared as it should be",
+            shards.back()->path(), shards.back()->bytes(), record.bytes);
   }
   const Index index(shards);
 }
@@ -96,8 +149,9 @@ void publish(const SaveContext& context, const std::string& staging, std::int64_
   FileSystem& files = context.files;
   const std::string target = join_path(context.directory, committed_name(step));
   const std::string aside = join_path(context.directory, replaced_name(step));
-  const bool replaces = files.status(target).has_value();
-  if (replaces) {
+  if (const std::optional<FileStatus> there = files.status(target)) {
+    require(there->is_directory, "checkpoint: the file {} is in the way and is none of Trireme's; move it away",
+            target);
     if (files.status(aside)) {
       delete_checkpoint(files, aside, "");
     }
@@ -113,20 +167,20 @@ std::string recycled_path(const SaveContext& context) {
   return join_path(context.directory, recycled_name(context.run_id));
 }
 
-void store_shard(const SaveContext& context, std::int64_t step, Snapshot& snapshot) {
+std::string staging_path(const SaveContext& context, std::int64_t step) {
+  return join_path(context.directory, staging_name(step, context.run_id));
+}
+
+void store_shard(const SaveContext& context, std::int64_t step, Snapshot& snapshot, WriteWay& way) {
   const std::string staging = staging_path(context, step);
   context.files.make_directory(staging);
-  const std::unique_ptr<File> file = open_shard(context, join_path(staging, shard_name(context.rank)));
-  const std::uint64_t bytes = snapshot.file_bytes();
-  if (file->size() != bytes) {
-    file->resize(bytes);
-    file->reserve(bytes);
+  const std::string path = join_path(staging, shard_name(context.rank));
+  try {
+    write_shard(context, path, snapshot, way);
+  } catch (...) {  // a full disk wants its space back; not later, when the committer may have seen the record
+    discard(context.files, path);
+    throw;
   }
-  for (std::uint64_t at = 0; at < bytes; at += kWriteBytes) {
-    const std::uint64_t end = std::min(bytes, at + kWriteBytes);
-    file->write(at, snapshot.wait_for(end).subspan(at));
-  }
-  file->sync();
   write_record(context, step, {snapshot.record(), ""});
 }
 

@@ -2,12 +2,14 @@
 // Internal to checkpoint/ (writer.h is the interface). No collective: the file system is all that the ranks share.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <string>
 
 #include "trireme/checkpoint/manifest.h"
 #include "trireme/checkpoint/snapshot.h"
+#include "trireme/checkpoint/write_way.h"
 #include "trireme/core/base/clock.h"
 #include "trireme/core/base/filesystem.h"
 
@@ -22,14 +24,18 @@ struct SaveContext {
   int rank = 0;
   int world_size = 1;
   std::chrono::nanoseconds commit_timeout{};
+  std::atomic<bool> leaving = false;  // the run ends: nobody waits long for ranks that may be gone already
 };
 
 // Where files of deleted checkpoints wait to be overwritten.
 std::string recycled_path(const SaveContext& context);
+// Where the parts of a step are put together.
+std::string staging_path(const SaveContext& context, std::int64_t step);
 
 // Stores the shard in the staging directory: bytes, sync, then the record, which appears at once or not at all. Follows
-// a snapshot that may still be under way.
-void store_shard(const SaveContext& context, std::int64_t step, Snapshot& snapshot);
+// a snapshot that may still be under way. A shard that could not be written is removed. `way` decides how the bytes go,
+// and learns how long they took.
+void store_shard(const SaveContext& context, std::int64_t step, Snapshot& snapshot, WriteWay& way);
 // Tells the committer that this rank's shard will not come. Best effort.
 void store_failure(const SaveContext& context, std::int64_t step, const std::string& reason) noexcept;
 

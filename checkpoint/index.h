@@ -1,9 +1,10 @@
-// Index: which saved rows of which file make up each tensor of a checkpoint.
+// Index: which saved slices of which files make up each tensor.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,18 +13,24 @@
 
 namespace trireme::checkpoint {
 
+// A box of a tensor: entry->shape elements from index `begin` on. Trireme cuts tensors along their first dim only;
+// other programs along any.
 struct SavedSlice {
   std::size_t file = 0;                // position in the list given to Index
   const TensorEntry* entry = nullptr;  // of that file's header
-  std::int64_t row_begin = 0;          // within the whole tensor
-  std::int64_t rows = 0;
+  std::vector<std::int64_t> begin;     // one index a dim
 };
 
 struct SavedTensor {
   std::string name;
   std::string dtype_name;
+  std::optional<DType> dtype;       // nothing: a type that Arrays do not have
   std::vector<std::int64_t> shape;  // of the whole tensor
-  std::vector<SavedSlice> slices;   // by row, without gap or overlap
+  std::uint64_t elements = 0;       // of the whole tensor
+  std::uint64_t element_bytes = 0;  // of one
+  std::vector<SavedSlice> slices;   // by their first index; each element is in exactly one
+
+  std::uint64_t bytes() const { return elements * element_bytes; }
 };
 
 class Index {

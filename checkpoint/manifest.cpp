@@ -136,7 +136,9 @@ void require_valid(const proto::Manifest& message, const std::string& path) {
               message.files_size() == static_cast<int>(message.world_size()),
           "{}: {} files for a world size of {}; the file is damaged", path, message.files_size(), message.world_size());
   const proto::Position& position = message.position();
-  require(position.step() >= 0 && position.epoch() >= 0 && position.batch_in_epoch() >= 0 && position.lanes() >= 1,
+  require(position.step() >= 0 && position.epoch() >= 0 && position.batch_in_epoch() >= 0 &&
+              position.optimizer_steps() >= 0 && position.lanes() >= 1 && position.accumulate() >= 1 &&
+              position.global_batch() >= 0 && position.looks_since_best() >= 0,
           "{}: impossible position (step {}, epoch {}, lanes {}); the file is damaged", path, position.step(),
           position.epoch(), position.lanes());
 }

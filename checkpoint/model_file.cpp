@@ -5,31 +5,40 @@
 #include <algorithm>
 #include <set>
 
-#include "trireme/checkpoint/model_files.h"
+#include "trireme/checkpoint/new_file.h"
 #include "trireme/checkpoint/placement.h"
 #include "trireme/checkpoint/safetensors.h"
+#include "trireme/checkpoint/source.h"
+#include "trireme/checkpoint/tensor_names.h"
 #include "trireme/core/base/error.h"
 #include "trireme/core/base/log.h"
 
 namespace trireme::checkpoint {
 namespace {
 
-constexpr std::string_view kBodyPrefix = "transformer.";
-constexpr std::uint64_t kModelAlignment = 64;
 constexpr std::size_t kNamesShown = 5;
 
-const ModelEntry* find_entry(const ModelFiles& model, const std::string& name) {
-  if (const ModelEntry* entry = model.find(name)) {
-    return entry;
+// The tensor that the model calls `name`: as it is, or with or without the body's prefix; each also as a checkpoint
+// calls it.
+const SavedTensor* find_saved(const SavedTensors& saved, const std::string& name) {
+  const std::string other =
+      name.starts_with(kBodyPrefix) ? name.substr(kBodyPrefix.size()) : std::string(kBodyPrefix) + name;
+  for (const std::string_view kind : {std::string_view(), kModelKind, kBufferKind}) {
+    for (const std::string& spelled : {name, other}) {
+      if (const SavedTensor* tensor = saved.find(std::string(kind) + spelled)) {
+        return tensor;
+      }
+    }
   }
-  return name.starts_with(kBodyPrefix) ? model.find(name.substr(kBodyPrefix.size()))
-                                       : model.find(std::string(kBodyPrefix) + name);
+  return nullptr;
 }
 
 // "h.3.ln_1.weight" -> "h.#.ln_1.weight": what the layers of a model have in common.
 std::string without_numbers(std::string_view name) {
-  if (name.starts_with(kBodyPrefix)) {
-    name.remove_prefix(kBodyPrefix.size());
+  for (const std::string_view prefix : {kModelKind, kBufferKind, kBodyPrefix}) {
+    if (name.starts_with(prefix)) {
+      name.remove_prefix(prefix.size());
+    }
   }
   std::string pattern;
   while (!name.empty()) {
@@ -43,25 +52,26 @@ std::string without_numbers(std::string_view name) {
 }
 
 bool known_extra(std::string_view name) {
-  return name == "lm_head.weight" || name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
+  return name == "lm_head.weight" || name.starts_with(kOptimizerKind) || name.ends_with(".attn.bias") ||
+         name.ends_with(".attn.masked_bias");
 }
 
 // What the file has beyond the model: a layer too many means that the options and the file do not belong together.
-void check_extras(const ModelFiles& model, const std::set<const ModelEntry*>& used,
+void check_extras(const SavedTensors& saved, const std::set<const SavedTensor*>& used,
                   std::span<const sharding::StateTensor> wanted, const std::string& path) {
   std::set<std::string> patterns;
   for (const sharding::StateTensor& tensor : wanted) {
     patterns.insert(without_numbers(tensor.name));
   }
   std::vector<std::string> unknown;
-  for (const auto& [name, entry] : model.entries()) {
-    if (used.contains(&entry) || known_extra(name)) {
+  for (const SavedTensor& tensor : saved.tensors()) {
+    if (used.contains(&tensor) || known_extra(tensor.name)) {
       continue;
     }
-    require(!patterns.contains(without_numbers(name)),
+    require(!patterns.contains(without_numbers(tensor.name)),
             "load {}: it holds '{}', of a layer that this model does not have; give the file's number of layers", path,
-            name);
-    unknown.push_back(name);
+            tensor.name);
+    unknown.push_back(tensor.name);
   }
   if (!unknown.empty()) {
     const std::span<const std::string> shown = std::span(unknown).first(std::min(kNamesShown, unknown.size()));
@@ -70,8 +80,7 @@ void check_extras(const ModelFiles& model, const std::set<const ModelEntry*>& us
   }
 }
 
-void require_fits(const ModelEntry& entry, const sharding::StateTensor& wanted, const std::string& path) {
-  const TensorEntry& saved = *entry.tensor;
+void require_fits(const SavedTensor& saved, const sharding::StateTensor& wanted, const std::string& path) {
   const std::vector<std::int64_t> shape(wanted.global_shape.begin(), wanted.global_shape.end());
   require(saved.shape == shape, "load {}: '{}' has shape [{}] there, the model wants {}; give the file's sizes", path,
           saved.name, fmt::join(saved.shape, ", "), to_string(wanted.global_shape));
@@ -81,24 +90,12 @@ void require_fits(const ModelEntry& entry, const sharding::StateTensor& wanted, 
           saved.name, saved.dtype_name, name_of(dtype));
 }
 
-void load_rows(const ModelEntry& entry, const sharding::StateTensor& wanted) {
-  if (wanted.rows.count() == 0) {
-    return;
-  }
-  const bool direct = *entry.tensor->dtype == wanted.rows.dtype() && wanted.rows.is_contiguous();
-  const Array rows = direct ? wanted.rows : Array::empty(wanted.rows.shape(), *entry.tensor->dtype);
-  entry.file->read_rows(*entry.tensor, wanted.row_begin, row_count(rows.shape()), {rows.bytes_data(), rows.bytes()});
-  if (!direct) {
-    wanted.rows.copy_from(rows);
-  }
-}
-
 void write_model(File& file, std::span<const TensorSource> tensors) {
   std::vector<TensorToWrite> entries;
   for (const TensorSource& tensor : tensors) {
     entries.push_back({tensor.name, tensor.dtype, tensor.shape});
   }
-  const PlannedFile plan = plan_safetensors(entries, {{"format", "pt"}}, kModelAlignment);
+  const PlannedFile plan = plan_safetensors(entries, {{"format", "pt"}}, kModelFileAlignment);
   file.resize(plan.file_bytes);
   file.reserve(plan.file_bytes);
   file.write(0, std::as_bytes(std::span(plan.header)));
@@ -109,19 +106,16 @@ void write_model(File& file, std::span<const TensorSource> tensors) {
             name_of(tensors[i].dtype), to_string(tensors[i].shape), values);
     file.write(plan.begins[i], {values.bytes_data(), values.bytes()});
   }
-  file.sync();
 }
 
 }  // namespace
 
 void save_model(FileSystem& files, const std::string& path, std::span<const TensorSource> tensors) {
   const std::string parent = parent_path(path);
-  const std::optional<FileStatus> there = files.status(path);
-  require(!there || !there->is_directory, "save {}: it is a directory; give the name of a file", path);
   make_directories(files, parent);
-  const std::string unfinished = path + ".tmp";
-  write_model(*files.open(unfinished, OpenMode::create), tensors);
-  files.rename(unfinished, path);
+  NewFile file(files, path);
+  write_model(file.content(), tensors);
+  file.finish();
   files.sync_directory(parent);
 }
 
@@ -137,22 +131,20 @@ void save_model(FileSystem& files, const std::string& path, std::span<const shar
 }
 
 void load_model(FileSystem& files, const std::string& path, std::span<const sharding::StateTensor> wanted) {
-  const ModelFiles model(files, path);
-  std::set<const ModelEntry*> used;
-  std::vector<const ModelEntry*> found;
+  Source source = Source::open(files, path);
+  SavedTensors& saved = source.saved();
+  std::set<const SavedTensor*> used;
+  std::vector<const SavedTensor*> found;
   for (const sharding::StateTensor& tensor : wanted) {
     require_valid(tensor);
-    const ModelEntry* entry = find_entry(model, tensor.name);
-    require(entry != nullptr, "load {}: it has no tensor '{}'; it is of another kind of model, or of fewer layers",
-            path, tensor.name);
-    require_fits(*entry, tensor, path);
-    used.insert(entry);
-    found.push_back(entry);
+    found.push_back(find_saved(saved, tensor.name));
+    require(found.back() != nullptr,
+            "load {}: it has no tensor '{}'; it is of another kind of model, or of fewer layers", path, tensor.name);
+    require_fits(*found.back(), tensor, path);
+    used.insert(found.back());
   }
-  check_extras(model, used, wanted, path);
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    load_rows(*found[i], wanted[i]);
-  }
+  check_extras(saved, used, wanted, path);
+  saved.load(found, wanted);
 }
 
 }  // namespace trireme::checkpoint

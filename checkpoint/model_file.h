@@ -26,11 +26,12 @@ void save_model(FileSystem& files, const std::string& path, std::span<const Tens
 // Of tensors that are all there (each whole: row_begin 0, all rows).
 void save_model(FileSystem& files, const std::string& path, std::span<const sharding::StateTensor> tensors);
 
-// Fills `wanted[i].rows` (any rows of the whole tensor) from a safetensors file, or from several through Hugging Face's
-// index (a path that ends in ".json"). Floating-point types are converted. A name is also found with "transformer."
-// before it or taken off (GPT2Model leaves it out). Entries that the model has no use for are allowed (lm_head.weight
-// tied to wte, attention masks) and, if unknown, logged; one more layer than the model has is an error, and so is a
-// missing name or another shape. Blocks; every rank may call it.
+// Fills `wanted[i].rows` (any rows of the whole tensor) from whatever `path` is: a safetensors file, Hugging Face's
+// index of several, a directory of them (PyTorch's distributed checkpoints included), or a checkpoint (source.h), of
+// which only the model is read. Floating-point types are converted. A name is also found with "transformer." before it
+// or taken off (GPT2Model leaves it out). Entries that the model has no use for are allowed (lm_head.weight tied to
+// wte, attention masks, optimizer state) and, if unknown, logged; one more layer than the model has is an error, and so
+// is a missing name or another shape. Blocks; every rank may call it.
 void load_model(FileSystem& files, const std::string& path, std::span<const sharding::StateTensor> wanted);
 
 }  // namespace trireme::checkpoint

@@ -22,13 +22,17 @@ RowRange share_of(std::int64_t rows, int holder, int holders) {
 
 std::int64_t row_count(const Shape& shape) { return shape.dims() == 0 ? 1 : shape[0]; }
 
-void require_valid(const sharding::StateTensor& tensor) {
+void require_part(const sharding::StateTensor& tensor) {
   const std::int64_t all = row_count(tensor.global_shape);
   const std::int64_t rows = row_count(tensor.rows.shape());
   require(same_but_rows(tensor.global_shape, tensor.rows.shape()) && tensor.row_begin >= 0 &&
               tensor.row_begin <= all - rows,
           "checkpoint: '{}' has {} at row {}, which is no part of its shape {}", tensor.name, tensor.rows,
           tensor.row_begin, to_string(tensor.global_shape));
+}
+
+void require_valid(const sharding::StateTensor& tensor) {
+  require_part(tensor);
   require(tensor.rows.defined() || tensor.rows.count() == 0,
           "checkpoint: '{}' has no values yet; call strategy.prepare(model, optimizer) first", tensor.name);
 }

@@ -17,6 +17,8 @@ struct RowRange {
 std::int64_t row_count(const Shape& shape);
 
 // Raises Error naming the tensor unless its rows are a part of its global shape.
+void require_part(const sharding::StateTensor& tensor);
+// The same, and unless they have values.
 void require_valid(const sharding::StateTensor& tensor);
 
 // The rows (of the global tensor) that `rank` writes. Mirrored: nearly equal neighbouring ranges, the first ranks one

@@ -18,6 +18,15 @@ bool newer(const Candidate& a, const Candidate& b) {
   return a.manifest.sequence != b.manifest.sequence ? a.manifest.sequence > b.manifest.sequence : a.path < b.path;
 }
 
+// A disk or a network may fail once: a second look is better than an older checkpoint.
+Reader open_patiently(FileSystem& files, const std::string& path, Verify verify) {
+  try {
+    return Reader::open(files, path, verify);
+  } catch (const Error&) {
+    return Reader::open(files, path, verify);
+  }
+}
+
 void require_wanted(const SavedTensor* saved, const sharding::StateTensor& wanted, const std::string& path) {
   require_valid(wanted);
   require(saved != nullptr, "{}: no tensor '{}' was saved; this is a checkpoint of another model or optimizer", path,
@@ -68,25 +77,16 @@ Survey survey(FileSystem& files, const std::string& directory) {
   return result;
 }
 
+Reader::Reader(FileSystem& files, const std::string& path, Manifest manifest, Verify verify)
+    : path_(path), manifest_(std::move(manifest)), saved_(files, path_, manifest_, verify) {}
+
 Reader Reader::open(FileSystem& files, const std::string& path, Verify verify) {
-  Reader reader;
-  reader.path_ = path;
   const std::string manifest = join_path(path, kManifestName);
-  reader.manifest_ = decode_manifest(read_file(files, manifest, kMessageBytesMax), manifest);
-  for (const FileRecord& record : reader.manifest_.files) {
-    const std::string file = join_path(path, record.name);
-    reader.checksums_.push_back(std::make_unique<VerifiedFile>(files, file, record));
-    if (verify == Verify::everything) {
-      reader.checksums_.back()->verify_all();
-    }
-    reader.shards_.push_back(std::make_unique<SafetensorsFile>(files, file));
-    reader.checksums_.back()->verify(0, reader.shards_.back()->header().data_begin);
-  }
-  reader.index_ = std::make_unique<Index>(reader.shards_);
-  return reader;
+  return {files, path, decode_manifest(read_file(files, manifest, kMessageBytesMax), manifest), verify};
 }
 
-std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& directory, Verify verify) {
+std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& directory, Verify verify,
+                                          std::span<const Damage> known) {
   const std::optional<FileStatus> there = files.status(directory);
   if (!there) {
     return std::nullopt;
@@ -94,15 +94,26 @@ std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& 
   require(there->is_directory,
           "resume from {}: it is a file, a directory of checkpoints was expected; give another path", directory);
   Survey found = survey(files, directory);
+  require(found.unread.empty(), "resume from {}: {}. Try again, or move that checkpoint away", directory,
+          found.unread.empty() ? "" : found.unread.front());
+  std::vector<std::string> damaged;
   for (const Candidate& candidate : found.readable) {
+    const auto told = std::ranges::find(known, candidate.path, &Damage::path);
+    if (told != known.end()) {
+      found.unusable.push_back(told->reason);
+      damaged.push_back(candidate.path);
+      continue;
+    }
     try {
-      Reader reader = open(files, candidate.path, verify);
+      Reader reader = open_patiently(files, candidate.path, verify);
+      reader.damaged_ = std::move(damaged);
       for (const std::string& reason : found.unusable) {
         log::warning("checkpoint skipped: {}", reason);
       }
       return reader;
     } catch (const Error& error) {
       found.unusable.push_back(error.what());
+      damaged.push_back(candidate.path);
     }
   }
   require(found.unusable.empty(), "resume from {}: no checkpoint there is usable: {}. Move them away to start anew",
@@ -110,51 +121,34 @@ std::optional<Reader> Reader::open_newest(FileSystem& files, const std::string& 
   return std::nullopt;
 }
 
-Reader Reader::open_path(FileSystem& files, const std::string& path, Verify verify) {
+Reader Reader::open_path(FileSystem& files, const std::string& path, Verify verify, std::span<const Damage> known) {
   require(files.status(path).has_value(),
           "resume from {}: no such file or directory; give a checkpoint or a directory of them", path);
   if (files.status(join_path(path, kManifestName))) {
+    for (const Damage& damage : known) {
+      require(damage.path != path, "resume from {}: {}", path, damage.reason);
+    }
     return open(files, path, verify);
   }
-  std::optional<Reader> reader = open_newest(files, path, verify);
+  std::optional<Reader> reader = open_newest(files, path, verify, known);
   require(reader.has_value(), "resume from {}: it holds no checkpoint; give a checkpoint or a directory of them", path);
   return std::move(*reader);
 }
 
-void Reader::load(std::span<const sharding::StateTensor> wanted) {
-  const PhaseScope loading(Phase::loading_checkpoint);
+void Reader::require_fits(std::span<const sharding::StateTensor> wanted) const {
   for (const sharding::StateTensor& tensor : wanted) {
-    require_wanted(index_->find(tensor.name), tensor, path_);
-  }
-  for (const sharding::StateTensor& tensor : wanted) {
-    load_rows(*index_->find(tensor.name), tensor);
+    require_wanted(saved_.find(tensor.name), tensor, path_);
   }
 }
 
-void Reader::load_rows(const SavedTensor& saved, const sharding::StateTensor& wanted) {
-  const std::int64_t rows = row_count(wanted.rows.shape());
-  if (wanted.rows.count() == 0) {
-    return;
+void Reader::load(std::span<const sharding::StateTensor> wanted) {
+  const PhaseScope loading(Phase::loading_checkpoint);
+  require_fits(wanted);
+  std::vector<const SavedTensor*> saved;
+  for (const sharding::StateTensor& tensor : wanted) {
+    saved.push_back(saved_.find(tensor.name));
   }
-  const Array target =
-      wanted.rows.is_contiguous() ? wanted.rows : Array::empty(wanted.rows.shape(), wanted.rows.dtype());
-  const std::uint64_t row_bytes = target.bytes() / static_cast<std::uint64_t>(rows);
-  for (const SavedSlice& slice : saved.slices) {
-    const std::int64_t begin = std::max(slice.row_begin, wanted.row_begin);
-    const std::int64_t end = std::min(slice.row_begin + slice.rows, wanted.row_begin + rows);
-    if (begin >= end) {
-      continue;
-    }
-    const SafetensorsFile& shard = *shards_[slice.file];
-    const auto skipped = static_cast<std::uint64_t>(begin - slice.row_begin);
-    const auto offset = static_cast<std::uint64_t>(begin - wanted.row_begin);
-    checksums_[slice.file]->read(
-        shard.header().data_begin + slice.entry->begin + skipped * row_bytes,
-        {target.bytes_data() + offset * row_bytes, static_cast<std::uint64_t>(end - begin) * row_bytes});
-  }
-  if (!wanted.rows.is_contiguous()) {
-    wanted.rows.copy_from(target);
-  }
+  saved_.load(saved, wanted);
 }
 
 }  // namespace trireme::checkpoint

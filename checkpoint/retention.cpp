@@ -32,7 +32,8 @@ bool only_checkpoint_files(const std::vector<std::string>& names) {
   return std::all_of(names.begin(), names.end(), [](const std::string& name) { return is_checkpoint_file(name); });
 }
 
-void clean_entry(FileSystem& files, const std::string& directory, const std::string& name, std::uint64_t run_id) {
+void clean_entry(FileSystem& files, const std::string& directory, const std::string& name,
+                 std::optional<std::uint64_t> run_id) {
   const std::optional<DirectoryEntry> entry = parse_directory_entry(name);
   const std::string path = join_path(directory, name);
   const std::optional<FileStatus> there = files.status(path);  // gone if settling another entry took it along
@@ -66,9 +67,14 @@ std::vector<std::string> plan_retention(std::vector<Kept> checkpoints, int keep)
   require(keep >= 1, "checkpoint: keep {} given, at least 1 expected", keep);
   std::sort(checkpoints.begin(), checkpoints.end(),
             [](const Kept& a, const Kept& b) { return std::pair(a.sequence, a.name) < std::pair(b.sequence, b.name); });
+  auto oldest_kept = checkpoints.end();
+  for (int whole = 0; whole < keep && oldest_kept != checkpoints.begin();) {
+    --oldest_kept;
+    whole += oldest_kept->whole ? 1 : 0;
+  }
   std::vector<std::string> names;
-  for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < checkpoints.size(); ++i) {
-    names.push_back(checkpoints[i].name);
+  for (auto one = checkpoints.begin(); one != oldest_kept; ++one) {
+    names.push_back(one->name);
   }
   return names;
 }
@@ -76,8 +82,8 @@ std::vector<std::string> plan_retention(std::vector<Kept> checkpoints, int keep)
 void delete_checkpoint(FileSystem& files, const std::string& path, const std::string& recycled) {
   if (files.status(join_path(path, kManifestName))) {
     files.remove_file(join_path(path, kManifestName));
-    files.sync_directory(path);
   }
+  files.sync_directory(path);  // also if it is gone: who removed it may have died before this line
   bool foreign = false;
   for (const std::string& name : files.list(path)) {
     if (!is_checkpoint_file(name)) {
@@ -95,7 +101,13 @@ void delete_checkpoint(FileSystem& files, const std::string& path, const std::st
   files.remove_directory(path);
 }
 
-void clean_directory(FileSystem& files, const std::string& directory, std::uint64_t run_id) {
+void clean_directory(FileSystem& files, const std::string& directory, std::optional<std::uint64_t> run_id) {
+  try {  // what is seen here must not be undone by a crash after something was deleted because of it
+    files.sync_directory(directory);
+  } catch (const Error& error) {
+    log::warning("checkpoint leftovers stay: {}", error.what());
+    return;
+  }
   for (const std::string& name : files.list(directory)) {
     try {
       clean_entry(files, directory, name, run_id);

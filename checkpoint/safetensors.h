@@ -18,6 +18,9 @@ namespace trireme::checkpoint {
 
 inline constexpr std::uint64_t kHeaderBytesMax = 100'000'000;  // the format's own limit
 
+// Where the data of a whole-model file begin: at a multiple of this.
+inline constexpr std::uint64_t kModelFileAlignment = 64;
+
 // One tensor of a file.
 struct TensorEntry {
   std::string name;

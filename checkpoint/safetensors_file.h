@@ -1,4 +1,4 @@
-// A safetensors file on disk, validated when opened, read by rows.
+// A safetensors file on disk, validated when opened.
 #pragma once
 
 #include <cstddef>
@@ -21,9 +21,8 @@ class SafetensorsFile {
   const std::string& path() const { return file_->path(); }
   std::uint64_t bytes() const { return bytes_; }
 
-  // Fills `out` with rows [row_begin, row_begin + rows) of `tensor` (of this file's header). Raises Error for rows that
-  // it does not have, or an `out` of another size. Any thread.
-  void read_rows(const TensorEntry& tensor, std::int64_t row_begin, std::int64_t rows, std::span<std::byte> out) const;
+  // Fills `out` with the file's bytes from `begin` on. Any thread.
+  void read(std::uint64_t begin, std::span<std::byte> out) const { file_->read_exactly(begin, out); }
 
  private:
   std::unique_ptr<File> file_;

@@ -22,27 +22,24 @@ Json parse_bounded(const std::string& text, const std::string& path) {
   return info;
 }
 
-std::int64_t row_begin_of(const Json& info, const TensorEntry& tensor, const std::string& path) {
+std::vector<std::int64_t> begin_of(const Json& info, const TensorEntry& tensor, const std::string& path) {
   const auto found = info.find(tensor.name);
   require(found != info.end() && found->is_object() && found->contains(kOffsetsKey) &&
               (*found)[kOffsetsKey].is_array() && (*found)[kOffsetsKey].size() == tensor.shape.size(),
           "{}: {} has no offsets for '{}' ({} dims); the file is damaged", path, kInfoKey, tensor.name,
           tensor.shape.size());
   const Json& offsets = (*found)[kOffsetsKey];
+  std::vector<std::int64_t> begins;
   for (std::size_t dim = 0; dim < offsets.size(); ++dim) {
     require(offsets[dim].is_number_unsigned(), "{}: {} of '{}' holds something else than numbers; the file is damaged",
             path, kInfoKey, tensor.name);
-    require(dim == 0 || offsets[dim].get<std::uint64_t>() == 0,
-            "{}: '{}' is sharded along dim {}; only slices of rows (dim 0) can be loaded", path, tensor.name, dim);
+    const auto begin = offsets[dim].get<std::uint64_t>();
+    constexpr auto kIndexMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    require(begin <= kIndexMax - static_cast<std::uint64_t>(tensor.shape[dim]),
+            "{}: impossible offset {} of '{}'; the file is damaged", path, begin, tensor.name);
+    begins.push_back(static_cast<std::int64_t>(begin));
   }
-  if (tensor.shape.empty()) {
-    return 0;
-  }
-  const auto begin = offsets[0].get<std::uint64_t>();
-  constexpr auto kRowsMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-  require(begin <= kRowsMax - static_cast<std::uint64_t>(tensor.rows()),
-          "{}: impossible offset {} of '{}'; the file is damaged", path, begin, tensor.name);
-  return static_cast<std::int64_t>(begin);
+  return begins;
 }
 
 }  // namespace
@@ -65,12 +62,14 @@ Metadata sharding_metadata(std::span<const SavedOffset> offsets) {
   return {{kInfoKey, std::move(text)}, {"DCP_VERSION", "1.0"}, {"format", "pt"}};
 }
 
-std::map<std::string, std::int64_t> parse_sharding_info(const SafetensorsHeader& header, const std::string& path) {
-  std::map<std::string, std::int64_t> begins;
+std::map<std::string, std::vector<std::int64_t>> parse_sharding_info(const SafetensorsHeader& header,
+                                                                     const std::string& path) {
+  std::map<std::string, std::vector<std::int64_t>> begins;
   const auto text = header.metadata.find(kInfoKey);
   const Json info = text == header.metadata.end() ? Json() : parse_bounded(text->second, path);
   for (const TensorEntry& tensor : header.tensors) {
-    begins[tensor.name] = info.is_null() ? 0 : row_begin_of(info, tensor, path);
+    begins[tensor.name] =
+        info.is_null() ? std::vector<std::int64_t>(tensor.shape.size(), 0) : begin_of(info, tensor, path);
   }
   return begins;
 }

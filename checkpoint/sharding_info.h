@@ -6,6 +6,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "trireme/checkpoint/safetensors.h"
 
@@ -20,8 +21,9 @@ struct SavedOffset {
 // The metadata entries "DCP_SHARDING_INFO", "DCP_VERSION" and "format" of a file with these slices.
 Metadata sharding_metadata(std::span<const SavedOffset> offsets);
 
-// First row of each tensor of the file within its whole tensor. A file without the entry holds whole tensors (row 0).
-// Raises Error naming `path` for anything malformed, and for slices of another dim than rows.
-std::map<std::string, std::int64_t> parse_sharding_info(const SafetensorsHeader& header, const std::string& path);
+// The first index of each of the file's slices within its whole tensor, one number a dim. A file without the entry
+// holds whole tensors (zeros). Raises Error naming `path` for anything malformed.
+std::map<std::string, std::vector<std::int64_t>> parse_sharding_info(const SafetensorsHeader& header,
+                                                                     const std::string& path);
 
 }  // namespace trireme::checkpoint

@@ -4,10 +4,11 @@
 // (placement.h), and rank 0, the committer, sees from the files when all parts are stored. The directory must therefore
 // be shared by all ranks. What is written when, and what is written last: docs/checkpoint_format.md.
 //
-// save() copies the rank's part into memory that the writer keeps (one part's size, reused), and returns; a background
-// thread, close behind, writes it. If the one before is still being written, save() waits for it: memory stays fixed. A
-// failure in the background is raised by the next poll(), save() or wait(), once, with the step that is safe on the
-// disk; after it the writer can be used further (a later save may succeed), or dropped.
+// save() begins a copy of the rank's part in memory that the writer keeps (one part's size, reused), and returns; one
+// background thread copies, another, close behind, writes. If the one before is still being written, save() waits for
+// it: memory stays fixed, and the wait is counted. A failure in the background is raised by the next poll(), save() or
+// wait(), once, with the step that failed and the one that is safe on the disk; after it the writer can be used further
+// (a later save may succeed), or dropped.
 #pragma once
 
 #include <chrono>
@@ -37,11 +38,13 @@ struct WriterOptions {
 };
 
 struct SaveStatistics {
-  std::int64_t saves = 0;             // handed to the writer
-  std::uint64_t bytes = 0;            // of this rank's last file
-  std::chrono::nanoseconds stall{0};  // the caller's time in save(), last
-  std::chrono::nanoseconds stall_total{0};
-  std::chrono::nanoseconds written{0};  // from snapshot to durable, last
+  std::int64_t saves = 0;                    // handed to the writer
+  std::int64_t waits = 0;                    // of those, how many found the one before unfinished
+  std::uint64_t bytes = 0;                   // of this rank's last file
+  std::uint64_t memory_bytes = 0;            // what the writer keeps: the snapshot
+  std::chrono::nanoseconds stall_total{0};   // the caller's time in save(), wait_copied() and wait()
+  std::chrono::nanoseconds waited_total{0};  // of that, for the ones before
+  std::chrono::nanoseconds written{0};       // from snapshot to durable, last
 };
 
 class Writer {
@@ -54,9 +57,15 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  // Saves `tensors` as the checkpoint of position.step. The tensors may change as soon as it returns. A step that this
-  // writer has saved already is not saved again. The tensors that are saved must be the same on all ranks, by name.
+  // Names checkpoints that the run found damaged: they do not count among those that stay (retention.h). REQUIRES:
+  // before the first save.
+  void set_damaged(std::vector<std::string> paths);
+  // Saves `tensors` as the checkpoint of position.step. The tensors may change as soon as it returns, those that are
+  // steady (sharding/state.h) only after wait_copied(). A step that this writer has saved already is not saved again.
+  // The tensors that are saved must be the same on all ranks, by name.
   void save(const sharding::TrainingPosition& position, std::span<const sharding::StateTensor> tensors);
+  // Waits until the tensors of the last save() have been copied; at once if they have. For the start of an update.
+  void wait_copied();
   // Raises the failure of the background, if there is a new one. Never waits; cheap enough for every step.
   void poll();
   // Waits until nothing is being written, then as poll().

@@ -107,8 +107,8 @@ std::string to_string(const Fault& fault) {
 
 void check_fault(const Fault& fault, int world_size) {
   const std::string text = to_string(fault);
-  require_usage(fault.kind != Kind::cut && fault.kind != Kind::disk_full,
-                "--inject {}: {} is not built yet; kill, segv, stop and exit are", text, kind_name(fault.kind));
+  require_usage(fault.kind != Kind::cut, "--inject {}: {} is not built yet; kill, segv, stop, exit and disk_full are",
+                text, kind_name(fault.kind));
   require_usage(
       fault.rank != Fault::kCoordinator,
       "--inject {}: a job on one host has no coordinator process, and several hosts are not built yet; give a "

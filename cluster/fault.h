@@ -24,7 +24,7 @@ Fault parse_fault(std::string_view text);
 std::string to_string(const Fault& fault);
 // Raises Error (usage) where the fault cannot happen in a job of `world_size` ranks, or is not built yet.
 void check_fault(const Fault& fault, int world_size);
-// What the launcher does to the process: a signal; 0 for kind exit, which the worker carries out itself.
+// What the launcher does to the process: a signal; 0 for kinds exit and disk_full, which the worker carries out itself.
 int signal_of(const Fault& fault);
 
 }  // namespace trireme::cluster

@@ -38,10 +38,10 @@ void send_line(int fd, std::string_view line) noexcept {
 }
 
 // The launcher may have killed or stopped this process instead of answering; then nothing below ever runs.
-void await_answer(int fd) noexcept {
+Rehearsal await_answer(int fd) noexcept {
   pollfd waiting{fd, POLLIN, 0};
   if (::poll(&waiting, 1, kAnswerDeadlineMs) != 1) {
-    return;
+    return Rehearsal::none;
   }
   char buffer[64];
   const ssize_t got = ::recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
@@ -50,6 +50,7 @@ void await_answer(int fd) noexcept {
   if (answer.starts_with(kExit)) {
     ::_exit(parse_whole<int>(answer.substr(kExit.size())).value_or(1));
   }
+  return answer == "disk_full" ? Rehearsal::disk_full : Rehearsal::none;
 }
 
 }  // namespace
@@ -76,16 +77,14 @@ WorkerStatus WorkerStatus::from_environment() {
   return WorkerStatus(::fcntl(*fd, F_DUPFD_CLOEXEC, 3), std::getenv(kInjectVariable) != nullptr);
 }
 
-void WorkerStatus::report_step(std::int64_t step) noexcept {
+Rehearsal WorkerStatus::report_step(std::int64_t step) noexcept {
   if (!fd_) {
-    return;
+    return Rehearsal::none;
   }
   char line[32];
   const auto end = fmt::format_to_n(line, sizeof line, "step {}\n", step);
   send_line(*fd_, {line, end.size});
-  if (rehearsed_) {
-    await_answer(*fd_);
-  }
+  return rehearsed_ ? await_answer(*fd_) : Rehearsal::none;
 }
 
 void WorkerStatus::report_error(std::string_view message, bool because_of_peer) noexcept {

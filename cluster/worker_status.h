@@ -6,8 +6,8 @@
 //     error TEXT       this rank is about to end with exit code 1 or 2 for a reason of its own
 //     peer-error TEXT  the same, but the reason is another rank (a CommError)
 // Where a failure is rehearsed on this rank (`trireme run --inject`), TRIREME_INJECT holds it, and the launcher answers
-// every "step" with one message: "go", or "exit CODE". The worker waits for it, so that the failure strikes exactly
-// there. A program in any language can speak this; one that does not is only known by how it ends.
+// every "step" with one message: "go", "exit CODE" or "disk_full". The worker waits for it, so that the failure strikes
+// exactly there. A program in any language can speak this; one that does not is only known by how it ends.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,9 @@ inline constexpr const char* kStatusFdVariable = "TRIREME_STATUS_FD";
 inline constexpr const char* kInjectVariable = "TRIREME_INJECT";
 inline constexpr const char* kRestartCountVariable = "TRIREME_RESTART_COUNT";
 
+// What the worker must rehearse by itself.
+enum class Rehearsal { none, disk_full };
+
 // The worker's end. Copies share it. Not for use by several threads at a time.
 class WorkerStatus {
  public:
@@ -31,8 +34,9 @@ class WorkerStatus {
 
   // Call at the start of each step, before its first operation. Never blocks (a report that finds no room is
   // dropped), allocates nothing, ignores errors. Only under TRIREME_INJECT it waits for the launcher's answer, at most
-  // 10 s, and an answer "exit CODE" ends the process at once: the rehearsal of a program that dies.
-  void report_step(std::int64_t step) noexcept;
+  // 10 s; an answer "exit CODE" ends the process at once, the rehearsal of a program that dies; one that the caller
+  // must carry out, from now on, is returned.
+  Rehearsal report_step(std::int64_t step) noexcept;
   // Call before exiting with code 1 or 2. `because_of_peer`: the error is a CommError, so another rank is the cause.
   void report_error(std::string_view message, bool because_of_peer) noexcept;
 

@@ -118,6 +118,8 @@ void Attempt::on_step(Worker& worker, std::int64_t step) {
   if (const int signal = cluster::signal_of(*fault); signal != 0) {
     worker.signal_process(signal);
     worker.answer("go");  // for a stopped process that is continued some day
+  } else if (fault->kind == cluster::Fault::Kind::disk_full) {
+    worker.answer("disk_full");
   } else {
     worker.answer(fmt::format("exit {}", fault->exit_code));
   }

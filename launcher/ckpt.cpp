@@ -1,210 +1,169 @@
 #include "trireme/launcher/ckpt.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <optional>
+#include <functional>
+#include <thread>
 
-#include "trireme/checkpoint/layout.h"
-#include "trireme/checkpoint/reader.h"
-#include "trireme/checkpoint/retention.h"
 #include "trireme/core/base/error.h"
+#include "trireme/core/base/parallel.h"
+#include "trireme/launcher/ckpt_commands.h"
 #include "trireme/launcher/command_line-inl.h"
 
 namespace trireme::launcher {
 namespace {
 
-using checkpoint::Candidate;
-using checkpoint::Survey;
+constexpr const char* kDirectoryHelp = "a --checkpoint-dir, or one checkpoint in it";
+constexpr const char* kSourceHelp =
+    "a checkpoint, a directory of them (its newest), a safetensors file, an index of several, or a directory of those";
 
-std::string size_text(std::uint64_t bytes) {
-  constexpr std::array kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  for (; value >= 1024 && unit + 1 < kUnits.size(); ++unit) {
-    value /= 1024;
-  }
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
-}
-
-std::string name_of_path(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
-// The checkpoints of DIR, or DIR itself if it is one.
-Survey look(FileSystem& files, const std::string& directory) {
-  const std::optional<FileStatus> there = files.status(directory);
-  require(there && there->is_directory, "trireme ckpt: {} is no directory; give a checkpoint or a directory of them",
-          directory);
-  const std::string manifest = join_path(directory, checkpoint::kManifestName);
-  if (!files.status(manifest)) {
-    return checkpoint::survey(files, directory);
-  }
-  const std::vector<std::byte> bytes = read_file(files, manifest, checkpoint::kMessageBytesMax);
-  return {{{directory, checkpoint::decode_manifest(bytes, manifest)}}, {}, {}};
-}
-
-int list(FileSystem& files, const std::string& directory) {
-  const Survey found = look(files, directory);
-  if (found.readable.empty() && found.unusable.empty()) {
-    fmt::print("no checkpoints in {}\n", directory);
-    return 0;
-  }
-  fmt::print("{:<20} {:>10} {:>6} {:>6} {:>6} {:>12}  {:<18} {}\n", "checkpoint", "step", "epoch", "ranks", "lanes",
-             "size", "strategy", "saved (UTC)");
-  for (const Candidate& candidate : found.readable) {
-    const checkpoint::Manifest& manifest = candidate.manifest;
-    fmt::print("{:<20} {:>10} {:>6} {:>6} {:>6} {:>12}  {:<18} {:%Y-%m-%d %H:%M:%S}{}\n", name_of_path(candidate.path),
-               manifest.position.step, manifest.position.epoch, manifest.world_size, manifest.position.lanes,
-               size_text(manifest.total_bytes()), manifest.position.strategy, fmt::gmtime(manifest.saved_unix_seconds),
-               &candidate == &found.readable.front() ? "  newest" : "");
-  }
-  for (const std::string& reason : found.unusable) {
-    fmt::print("unusable: {}\n", reason);
-  }
-  return 0;
-}
-
-// A line that is drawn over itself, for people only.
-class Bar {
- public:
-  Bar(std::string what, std::uint64_t total) : what_(std::move(what)), total_(total), shown_(::isatty(2) == 1) {}
-  ~Bar() {
-    if (shown_) {
-      fmt::print(stderr, "\r\033[K");
-    }
-  }
-  void advance(std::uint64_t bytes) {
-    done_ += bytes;
-    if (shown_ && total_ > 0) {
-      constexpr std::uint64_t kWidth = 30;
-      const std::uint64_t filled = done_ * kWidth / total_;
-      fmt::print(stderr, "\r{} [{:#<{}}{:.<{}}] {:3}%", what_, "", filled, "", kWidth - filled, done_ * 100 / total_);
-    }
-  }
-
- private:
-  std::string what_;
-  std::uint64_t total_;
-  std::uint64_t done_ = 0;
-  bool shown_;
-};
-
-// Nothing, or the first thing that is wrong.
-std::optional<std::string> damage(FileSystem& files, const Candidate& candidate) {
-  constexpr std::uint64_t kPieceBytes = std::uint64_t{64} << 20;
-  try {
-    Bar bar(name_of_path(candidate.path), candidate.manifest.total_bytes());
-    for (const checkpoint::FileRecord& record : candidate.manifest.files) {
-      checkpoint::VerifiedFile file(files, join_path(candidate.path, record.name), record);
-      for (std::uint64_t at = 0; at < record.bytes; at += kPieceBytes) {
-        const std::uint64_t bytes = std::min(kPieceBytes, record.bytes - at);
-        file.verify(at, bytes);
-        bar.advance(bytes);
-      }
-    }
-    checkpoint::Reader::open(files, candidate.path, checkpoint::Verify::when_loaded);  // headers and completeness
-    return std::nullopt;
-  } catch (const Error& error) {
-    return error.what();
-  }
-}
-
-int verify(FileSystem& files, const std::string& directory) {
-  const Survey found = look(files, directory);
-  int bad = static_cast<int>(found.unusable.size());
-  for (const Candidate& candidate : found.readable) {
-    const std::optional<std::string> reason = damage(files, candidate);
-    bad += reason ? 1 : 0;
-    fmt::print("{} {}: {}\n", reason ? "BAD" : "ok ", name_of_path(candidate.path),
-               reason ? *reason
-                      : fmt::format("{} files, {}", candidate.manifest.files.size(),
-                                    size_text(candidate.manifest.total_bytes())));
-  }
-  for (const std::string& reason : found.unusable) {
-    fmt::print("BAD {}\n", reason);
-  }
-  require(!found.readable.empty() || bad > 0,
-          "trireme ckpt verify: {} holds no checkpoint; give one, or a directory of them", directory);
-  return bad == 0 ? 0 : 1;
-}
-
-// Deletes all but the newest. The directory's lock is held meanwhile, so a running job is never disturbed.
-int prune(FileSystem& files, const std::string& directory, int keep) {
-  require_usage(keep >= 1, "trireme ckpt prune: --keep {} given, at least 1 expected", keep);
-  const Survey found = look(files, directory);
-  const std::unique_ptr<FileLock> lock =
-      files.try_lock(join_path(directory, checkpoint::kLockName), "trireme ckpt prune");
-  require(lock != nullptr, "trireme ckpt prune: a job is using {}; stop it first", directory);
-  std::vector<checkpoint::Kept> good;
-  for (const Candidate& candidate : found.readable) {
-    if (damage(files, candidate)) {
-      fmt::print("damaged, left alone: {}\n", name_of_path(candidate.path));
-    } else {
-      good.push_back({candidate.path, candidate.manifest.sequence});
-    }
-  }
-  for (const std::string& path : checkpoint::plan_retention(good, keep)) {
-    checkpoint::delete_checkpoint(files, path, "");
-    fmt::print("deleted {}\n", name_of_path(path));
-  }
-  return 0;
-}
-
+// What was parsed: one of the commands, and what it is given.
 struct Request {
-  std::string word;
+  CkptOutput output;
+  std::string progress = "auto";
   std::string directory;
-  std::vector<std::string> more;
-  int keep = 1;
+  bool everything = false;
+  PruneOptions prune;
+  DiffOptions diff;
+  CopyOptions merge;
+  CopyOptions convert;
+  std::string dtype;
+  std::function<int(FileSystem&)> run;
 };
 
-// Parses; nothing after --help.
-std::optional<Request> parse(const std::vector<std::string>& arguments) {
-  Request request;
-  CLI::App app("Looks at the checkpoints in a directory.", "trireme ckpt");
+CLI::App* add_command(CLI::App& app, Request& request, const char* name, const char* help,
+                      std::function<int(FileSystem&)> run) {
+  CLI::App* command = app.add_subcommand(name, help);
+  command->add_flag("--json", request.output.json, "one JSON object instead of text");
+  command->add_option("--progress", request.progress, "auto|bar|log|off: a bar in a terminal, log lines elsewhere")
+      ->capture_default_str();
+  command->callback([&request, run = std::move(run)] { request.run = run; });
+  return command;
+}
+
+void add_ls_and_verify(CLI::App& app, Request& request) {
+  CLI::App* ls = add_command(app, request, "ls", "list them, the newest first", [&request](FileSystem& files) {
+    return list_checkpoints(files, request.directory, request.everything, request.output);
+  });
+  ls->add_option("DIR", request.directory, kDirectoryHelp)->required();
+  ls->add_flag("--verify", request.everything, "read every byte, not only sizes and headers");
+  add_command(app, request, "verify", "read everything and compare the checksums; exit 1 if anything is damaged",
+              [&request](FileSystem& files) { return verify_checkpoints(files, request.directory, request.output); })
+      ->add_option("DIR", request.directory, kDirectoryHelp)
+      ->required();
+}
+
+void add_prune(CLI::App& app, Request& request) {
+  CLI::App* prune =
+      add_command(app, request, "prune", "delete all but the newest that are whole",
+                  [&request](FileSystem& files) { return prune_checkpoints(files, request.prune, request.output); });
+  prune->add_option("DIR", request.prune.directory, "a --checkpoint-dir that no job is using")->required();
+  prune->add_option("--keep", request.prune.keep, "how many stay")->capture_default_str();
+  prune->add_flag("--dry-run", request.prune.dry_run, "only say what would be deleted");
+}
+
+void add_diff(CLI::App& app, Request& request) {
+  DiffOptions& options = request.diff;
+  CLI::App* diff = add_command(
+      app, request, "diff", "the tensors that differ between two; exit 0 if none does, 1 if some do, 2 in trouble",
+      [&request](FileSystem& files) { return diff_checkpoints(files, request.diff, request.output); });
+  diff->add_option("A", options.a, kSourceHelp)->required();
+  diff->add_option("B", options.b, "the other one; without it the two newest checkpoints in A are compared");
+  diff->add_option("--atol", options.absolute, "differences up to this are none")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  diff->add_option("--rtol", options.relative, "nor those up to this times |b|")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  diff->add_flag("--model-only", options.model_only, "leave out the optimizer's state");
+}
+
+// What merge and convert have in common.
+void add_copy_options(CLI::App* command, CopyOptions& options) {
+  command->add_option("FROM", options.from, kSourceHelp)->required();
+  options.file_bytes_max = std::uint64_t{5} * 1000 * 1000 * 1000;
+  command
+      ->add_option("--shard-size", options.file_bytes_max,
+                   "models larger than this (500MB, 5GB, 2GiB) go into several files with an index")
+      ->transform(CLI::AsSizeValue(true))
+      ->check(CLI::PositiveNumber)
+      ->default_str("5GB");
+  command->add_flag("--optimizer", options.optimizer, "write the optimizer's state too, as optimizer.STATE.NAME");
+  command->add_option("--only", options.only, "tensors with such names (as in a shell: 'h.0.*'); may be repeated")
+      ->allow_extra_args(false);
+  command->add_option("--skip", options.skip, "no tensors with such names; may be repeated")->allow_extra_args(false);
+}
+
+void add_merge(CLI::App& app, Request& request) {
+  CopyOptions& options = request.merge;
+  options.merge = true;
+  CLI::App* merge =
+      add_command(app, request, "merge", "one safetensors file of the whole model, as Hugging Face names it",
+                  [&request](FileSystem& files) { return copy_checkpoint(files, request.merge, request.output); });
+  add_copy_options(merge, options);
+  merge->add_option("TO,-o,--output", options.to, "FILE.safetensors, or a directory for model.safetensors")->required();
+}
+
+void add_convert(CLI::App& app, Request& request) {
+  CopyOptions& options = request.convert;
+  CLI::App* convert =
+      add_command(app, request, "convert", "other precisions, names and layouts, in both directions",
+                  [&request](FileSystem& files) { return copy_checkpoint(files, request.convert, request.output); });
+  add_copy_options(convert, options);
+  convert
+      ->add_option("TO,-o,--output", options.to,
+                   "FILE.safetensors; any other name is a --checkpoint-dir, into which a checkpoint is written")
+      ->required();
+  convert->add_option("--dtype", request.dtype, "f32|bf16|f16|f64, for all floating-point tensors (to nearest even)")
+      ->check(CLI::IsMember({"f32", "bf16", "f16", "f64"}));
+  convert->add_option("--names", options.names, "keep|transformer|bare: names of GPT-2's body with or without that")
+      ->check(CLI::IsMember({"keep", "transformer", "bare"}))
+      ->capture_default_str();
+  convert
+      ->add_option("--rename", options.renames,
+                   "EXPRESSION=REPLACEMENT, a regular expression over the model's names; may be repeated")
+      ->allow_extra_args(false);
+  convert->add_option("--ranks", options.ranks, "shards of the checkpoint (default: as many as it had, else 1)")
+      ->check(CLI::Range(1, 99999));
+  convert->add_option("--step", options.step, "the checkpoint's step")->check(CLI::NonNegativeNumber);
+  convert->add_option("--like", options.like,
+                      "a checkpoint whose step, seed, lanes and options the new one takes over");
+  convert->add_flag("--model-only", options.model_only, "into a checkpoint: leave out the optimizer's state");
+}
+
+// Sets request.run, or returns the help that was asked for.
+std::optional<std::string> parse(const std::vector<std::string>& arguments, Request& request) {
+  CLI::App app("Looks at checkpoints and model files, and makes one from the other.", "trireme ckpt");
   app.require_subcommand(1);
-  const auto add = [&](const char* word, const char* help) {
-    CLI::App* command = app.add_subcommand(word, help);
-    command->add_option("DIR", request.directory, "a --checkpoint-dir, or one checkpoint in it")->required();
-    command->callback([&request, word] { request.word = word; });
-    return command;
-  };
-  add("ls", "list them, the newest first");
-  add("verify", "read everything and compare the checksums; exit 1 if anything is damaged");
-  add("prune", "delete all but the newest")->add_option("--keep", request.keep, "how many stay")->capture_default_str();
-  for (const char* later : {"diff", "merge", "convert"}) {
-    add(later, "(not built yet)")->add_option("MORE", request.more, "");
+  add_ls_and_verify(app, request);
+  add_diff(app, request);
+  add_merge(app, request);
+  add_convert(app, request);
+  add_prune(app, request);
+  if (auto help = parse_or_help(app, arguments)) {
+    return help;
   }
-  if (const auto help = parse_or_help(app, arguments)) {
-    fmt::print("{}", *help);
-    return std::nullopt;
+  request.output.progress = training::progress_mode_from_name(request.progress);
+  if (!request.dtype.empty()) {
+    request.convert.dtype = dtype_from_name(request.dtype);
   }
-  return request;
+  return std::nullopt;
 }
 
 }  // namespace
 
 int run_ckpt(const std::vector<std::string>& arguments) {
-  const std::optional<Request> request = parse(arguments);
-  if (!request) {
+  constexpr unsigned kThreadsMax = 8;
+  Request request;
+  if (const std::optional<std::string> help = parse(arguments, request)) {
+    fmt::print("{}", *help);
     return 0;
   }
+  set_num_threads(static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, kThreadsMax)));
   PosixFileSystem files;
-  if (request->word == "ls") {
-    return list(files, request->directory);
-  }
-  if (request->word == "verify") {
-    return verify(files, request->directory);
-  }
-  if (request->word == "prune") {
-    return prune(files, request->directory, request->keep);
-  }
-  fail_usage(
-      "trireme ckpt {}: not built yet. Each shard is a safetensors file that other tools open; for one file of the "
-      "whole "
-      "model, train with --export FILE.safetensors",
-      request->word);
+  return request.run(files);
 }
 
 }  // namespace trireme::launcher

@@ -28,7 +28,7 @@ constexpr std::array<Command, 7> kCommands = {{
     {"run", "start a program on N ranks, restart it after failures, leave nothing behind", run_job},
     {"bench", "measure this machine, or a collective between ranks", run_bench},
     {"doctor", "what this machine and this build can do, and what to change", run_doctor},
-    {"ckpt", "list, verify and prune checkpoints", run_ckpt},
+    {"ckpt", "list, verify, compare, merge, convert and prune checkpoints", run_ckpt},
     {"plan", "memory and traffic of a job before it starts, and what to change if it does not fit", run_plan},
     {"status", "what a running job does", nullptr, "give the job --log-dir or --metrics and read those files"},
     {"simulate", "a cluster of many hosts, simulated", nullptr, "use `trireme run` on one host"},

@@ -25,6 +25,8 @@ struct StateTensor {
   // Of a sharded tensor: so many ranks hold these rows, and this is one of them; each saves its share.
   int replica = 0;
   int replicas = 1;
+  // Nothing but Optimizer::update() changes it: a checkpoint may go on reading it until the next one.
+  bool steady = false;
 };
 
 // Early stopping: the best value of what a run watches, NaN before the first look, and the looks since.

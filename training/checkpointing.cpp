@@ -1,5 +1,6 @@
 #include "trireme/training/checkpointing.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <random>
 
@@ -29,6 +30,27 @@ std::string broadcast_text(comm::Communicator& ranks, const std::string& text) {
   return {reinterpret_cast<const char*>(letters.bytes_data()), static_cast<std::size_t>(bytes)};
 }
 
+bool on_any_rank(comm::Communicator& ranks, bool here) {
+  if (ranks.size() == 1) {
+    return here;
+  }
+  const Array flag = ranks.allocate({1}, DType::i64);
+  *flag.data<std::int64_t>() = here ? 1 : 0;
+  ranks.all_reduce(flag, comm::ReduceOp::max, {.name = "whether a checkpoint is damaged"}).wait();
+  return *flag.data<std::int64_t>() != 0;
+}
+
+// What the call raised; empty if nothing.
+template <class Call>
+std::string error_of(Call&& call) {
+  try {
+    call();
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
 std::uint64_t agree_on_run_id(comm::Communicator& ranks) {
   const Array id = ranks.allocate({1}, DType::i64);
   std::random_device random;
@@ -41,47 +63,91 @@ std::uint64_t agree_on_run_id(comm::Communicator& ranks) {
 
 Checkpointing::Checkpointing(const CheckpointOptions& options, strategies::Strategy& strategy,
                              optim::Optimizer& optimizer)
-    : options_(options), strategy_(strategy), optimizer_(optimizer) {
+    : options_(options),
+      strategy_(strategy),
+      optimizer_(optimizer),
+      files_(std::getenv(cluster::kInjectVariable) != nullptr) {
   if (cluster::restart_count_from_environment() > 0 && enabled()) {
     options_.resume = "auto";
   }
 }
 
-std::string Checkpointing::choose_on_first_rank() {
+Checkpointing::~Checkpointing() { optimizer_.set_before_update({}); }
+
+std::string Checkpointing::choose_on_first_rank(std::span<const checkpoint::Damage> known) {
+  using checkpoint::Reader;
   if (options_.resume == "none") {
     return "";
   }
   if (options_.resume != "auto") {
-    return checkpoint::Reader::open_path(files_, options_.resume).path();
+    return Reader::open_path(files_, options_.resume, checkpoint::Verify::when_loaded, known).path();
   }
   if (!enabled()) {
     return "";
   }
-  const auto newest = checkpoint::Reader::open_newest(files_, options_.directory);
-  return newest ? newest->path() : "";
+  const auto newest = Reader::open_newest(files_, options_.directory, checkpoint::Verify::when_loaded, known);
+  if (!newest) {
+    return "";
+  }
+  writer_->set_damaged(newest->damaged());
+  return newest->path();
 }
 
-std::string Checkpointing::choose() {
+std::string Checkpointing::choose(std::span<const checkpoint::Damage> known) {
   comm::Communicator& ranks = strategy_.communicator();
-  return broadcast_text(ranks, ranks.rank() == 0 ? choose_on_first_rank() : std::string());
+  return broadcast_text(ranks, ranks.rank() == 0 ? choose_on_first_rank(known) : std::string());
 }
 
 std::optional<sharding::TrainingPosition> Checkpointing::resume(const sharding::TrainingPosition& wanted) {
-  const std::string path = choose();
-  std::optional<sharding::TrainingPosition> position;
-  if (!path.empty()) {
-    checkpoint::Reader reader = checkpoint::Reader::open(files_, path, checkpoint::Verify::when_loaded);
-    require_same_run(reader.position(), wanted, path);
-    reader.load(strategy_.state());
-    strategy_.state_written();
-    optimizer_.set_steps(reader.position().optimizer_steps);
-    if (strategy_.communicator().rank() == 0) {
-      log::info("going on after {} steps from {}", reader.position().step, path);
-    }
-    position = reader.position();
-  }
   open_writer();
+  std::optional<sharding::TrainingPosition> position;
+  std::vector<checkpoint::Damage> known;
+  std::string path;
+  while (!position && !(path = choose(known)).empty()) {
+    position = load(path, wanted, known);
+  }
+  if (position) {
+    strategy_.state_written();
+    optimizer_.set_steps(position->optimizer_steps);
+    if (strategy_.communicator().rank() == 0) {
+      log::info("going on after {} steps from {}", position->step, path);
+    }
+  }
   return position;
+}
+
+// Every byte is read once, by the rank that wants it. A checkpoint in which any rank meets damage is none for all.
+std::optional<sharding::TrainingPosition> Checkpointing::load(const std::string& path,
+                                                              const sharding::TrainingPosition& wanted,
+                                                              std::vector<checkpoint::Damage>& known) {
+  const std::vector<sharding::StateTensor> state = strategy_.state();
+  std::optional<checkpoint::Reader> reader;
+  const auto attempt = [&] {
+    reader.reset();
+    const std::string damage =
+        error_of([&] { reader.emplace(checkpoint::Reader::open(files_, path, checkpoint::Verify::when_loaded)); });
+    if (!reader) {
+      return damage;
+    }
+    require_same_run(reader->position(), wanted, path);
+    reader->require_fits(state);
+    return error_of([&] { reader->load(state); });
+  };
+  std::string damage = attempt();
+  if (!damage.empty()) {  // a disk or a network may fail once: better a second look than an older checkpoint
+    damage = attempt();
+  }
+  comm::Communicator& ranks = strategy_.communicator();
+  if (!on_any_rank(ranks, !damage.empty())) {
+    return reader->position();
+  }
+  if (damage.empty()) {
+    damage = path + ": another rank could not read its part; its log says why";
+  } else if (ranks.rank() != 0) {
+    log::warning("checkpoint skipped: {}", damage);
+  }
+  known.push_back({path, damage});
+  return std::nullopt;
 }
 
 void Checkpointing::open_writer() {
@@ -95,6 +161,7 @@ void Checkpointing::open_writer() {
                                                                            .world_size = ranks.size(),
                                                                            .run_id = agree_on_run_id(ranks),
                                                                            .keep = static_cast<int>(options_.keep)});
+  optimizer_.set_before_update([this] { writer_->wait_copied(); });
 }
 
 void require_same_run(const sharding::TrainingPosition& saved, const sharding::TrainingPosition& wanted,
@@ -135,7 +202,10 @@ bool Checkpointing::guarded(Call&& call) {
 }
 
 void Checkpointing::save(const sharding::TrainingPosition& position) {
-  guarded([&] { writer_->save(position, strategy_.state()); });
+  const auto save = [&] { writer_->save(position, strategy_.state()); };
+  if (!guarded(save)) {  // that was the failure of the one before, which is no reason to leave this one out
+    guarded(save);
+  }
 }
 
 void Checkpointing::check() {
@@ -143,6 +213,19 @@ void Checkpointing::check() {
     guarded([this] { writer_->poll(); });
   }
 }
+
+void Checkpointing::fill_disk() {
+  files_.fill();
+  if (!enabled()) {
+    log::warning("a full disk is rehearsed, but without --checkpoint-dir nothing is written to it");
+  }
+}
+
+checkpoint::SaveStatistics Checkpointing::statistics() const {
+  return writer_ ? writer_->statistics() : checkpoint::SaveStatistics{};
+}
+
+std::int64_t Checkpointing::last_safe_step() const { return writer_ ? writer_->last_safe_step() : -1; }
 
 bool Checkpointing::finish() {
   return !writer_ || guarded([this] { writer_->wait(); });

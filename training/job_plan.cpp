@@ -4,6 +4,7 @@
 
 #include "trireme/core/base/error.h"
 #include "trireme/sharding/hybrid_groups.h"
+#include "trireme/sharding/shard_rows.h"
 #include "trireme/strategies/planned_parameters.h"
 #include "trireme/training/message_memory.h"
 #include "trireme/training/process_stats.h"
@@ -38,6 +39,23 @@ sharding::TrainingShape shape_of(const ProgramOptions& options, const PlannedWor
   return shape;
 }
 
+// The copy that the first rank writes its checkpoints from: rows of the masters and of the optimizer's state, which all
+// ranks share however they train.
+std::int64_t snapshot_bytes(const ProgramOptions& options, const sharding::TrainingShape& shape,
+                            std::span<const sharding::PlannedParameter> parameters) {
+  if (options.checkpoint_dir.empty()) {
+    return 0;
+  }
+  std::int64_t elements = 0;
+  for (const sharding::PlannedParameter& parameter : parameters) {
+    const std::int64_t rows = sharding::row_count(parameter.shape);
+    const std::int64_t row = rows == 0 ? 0 : parameter.shape.count() / rows;
+    const std::int64_t states_of_row = shape.states.per_element * row + shape.states.per_row;
+    elements += (rows + shape.world_size - 1) / shape.world_size * (row + states_of_row);
+  }
+  return elements * static_cast<std::int64_t>(sizeof(float));
+}
+
 }  // namespace
 
 JobPlan make_job_plan(const ProgramOptions& options, const PlannedWorld& world, const nn::Module& model,
@@ -58,7 +76,8 @@ JobPlan make_job_plan(const ProgramOptions& options, const PlannedWorld& world, 
     memory.reserved = activations.reserved;
   }
   const std::vector<sharding::PlannedParameter> parameters = strategies::planned_parameters(model);
-  memory.other += message_memory(options.backend, world, plan.shape, parameters);
+  memory.other +=
+      message_memory(options.backend, world, plan.shape, parameters) + snapshot_bytes(options, plan.shape, parameters);
   plan.memory = sharding::MemoryPlan::make(plan.shape, parameters, memory);
   plan.traffic = sharding::TrafficPlan::make(plan.shape, parameters);
   return plan;

@@ -28,6 +28,11 @@ void append_number(TextBuffer& out, std::string_view name, double value) {
   }
 }
 
+void append_save(TextBuffer& out, const SaveMetrics& save) {
+  append_number(out, "save_stall_ms", save.stall_seconds * 1e3);
+  save.saved_step < 0 ? append(out, ",\"saved_step\":null") : append(out, ",\"saved_step\":{}", save.saved_step);
+}
+
 double rate(double items, double seconds) { return seconds > 0 ? items / seconds : std::nan(""); }
 
 }  // namespace
@@ -44,8 +49,12 @@ void append_step_line(TextBuffer& out, const StepMetrics& step, std::string_view
   std::isfinite(per_second) ? append(out, "{:.9g}", per_second) : append(out, "null");
   append_number(out, "step_ms", step.seconds * 1e3);
   append_number(out, "comm_ms", step.comm_seconds * 1e3);
-  append(out, ",\"world_size\":{},\"generation\":{},\"peak_rss_bytes\":{},\"page_faults\":{}}}\n", step.world_size,
+  append(out, ",\"world_size\":{},\"generation\":{},\"peak_rss_bytes\":{},\"page_faults\":{}", step.world_size,
          step.generation, step.peak_rss_bytes, step.page_faults);
+  if (step.save) {
+    append_save(out, *step.save);
+  }
+  append(out, "}}\n");
 }
 
 void append_epoch_line(TextBuffer& out, const EpochMetrics& epoch) {
@@ -57,8 +66,14 @@ void append_epoch_line(TextBuffer& out, const EpochMetrics& epoch) {
 void append_done_line(TextBuffer& out, const DoneMetrics& done, std::string_view unit) {
   append(out, "{{\"done\":true,\"steps\":{},\"params_hash\":\"{}\",\"{}_per_s\":", done.steps, done.params_hash, unit);
   std::isfinite(done.items_per_second) ? append(out, "{:.9g}", done.items_per_second) : append(out, "null");
-  append(out, ",\"backend\":\"{}\",\"comm_bytes\":{},\"peak_rss_bytes\":{}}}\n", done.backend, done.comm_bytes,
+  append(out, ",\"backend\":\"{}\",\"comm_bytes\":{},\"peak_rss_bytes\":{}", done.backend, done.comm_bytes,
          done.peak_rss_bytes);
+  if (done.save) {
+    append_save(out, *done.save);
+    append(out, ",\"saves\":{},\"save_waits\":{},\"save_memory_bytes\":{}", done.save->saves, done.save->waits,
+           done.save->memory_bytes);
+  }
+  append(out, "}}\n");
 }
 
 void append_stopped_line(TextBuffer& out, std::int64_t steps, std::string_view cause, bool saved) {

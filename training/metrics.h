@@ -5,11 +5,22 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace trireme::training {
+
+// What checkpoints cost the training thread (copying, and waiting for the one before), and which one is complete on the
+// disk: the steps in it, -1 for none of this run yet.
+struct SaveMetrics {
+  double stall_seconds = 0;  // of this step; of the whole run in the last line
+  std::int64_t saved_step = -1;
+  std::int64_t saves = 0;  // these only in the last line
+  std::int64_t waits = 0;  // saves that found the one before unfinished
+  std::int64_t memory_bytes = 0;
+};
 
 // What is counted: "tokens" for text, "examples" for images. A string literal.
 struct StepMetrics {
@@ -24,6 +35,7 @@ struct StepMetrics {
   std::int64_t generation = 0;
   std::int64_t peak_rss_bytes = 0;
   std::int64_t page_faults = 0;
+  std::optional<SaveMetrics> save = {};  // only where checkpoints are written
 };
 
 struct EpochMetrics {
@@ -40,6 +52,7 @@ struct DoneMetrics {
   std::string_view backend = {};
   std::uint64_t comm_bytes = 0;
   std::int64_t peak_rss_bytes = 0;
+  std::optional<SaveMetrics> save = {};
 };
 
 using TextBuffer = fmt::memory_buffer;

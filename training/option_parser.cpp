@@ -212,7 +212,8 @@ struct OptionParser::Impl {
     text(group, "--resume", common.resume, "auto|none|PATH",
          "auto: the newest complete checkpoint of --checkpoint-dir, if any");
     word(group, "--on-save-error", common.on_save_error, {"stop", "continue"}, "when a checkpoint cannot be written");
-    text(group, "--init", common.init, "FILE", "begin with the parameters of this safetensors file");
+    text(group, "--init", common.init, "PATH",
+         "begin with the parameters of this safetensors file, directory or checkpoint");
     text(group, "--export", common.export_file, "FILE", "write the whole model at the end, as safetensors");
   }
 

@@ -3,9 +3,10 @@
 
 #include <chrono>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
+
+#include "trireme/training/progress_line.h"
 
 namespace trireme::training {
 
@@ -31,25 +32,16 @@ std::string render_bar(const ProgressState& state, const ProgressStyle& style);
 std::string render_line(const ProgressState& state, std::string_view unit);
 // 1234567 -> "1.23M", 12400 -> "12.4k", 37.2 -> "37.2".
 std::string short_number(double value);
-// 65 -> "1m05s", 7000 -> "1h57m", 4.2 -> "4s".
-std::string short_duration(double seconds);
-
-enum class ProgressMode { automatic, bar, log, off };
-// "auto", "bar", "log", "off"; raises a usage Error for others.
-ProgressMode progress_mode_from_name(std::string_view name);
 
 // Shows progress at most ten times a second (bar), or every few seconds and at the first and last step (log).
 // Writes to stderr; only one rank of a run has one that is not off.
 class Progress {
  public:
-  Progress(ProgressMode mode, std::string_view unit);
-  ~Progress();
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
+  Progress(ProgressMode mode, std::string_view unit) : line_(mode), unit_(unit) {}
 
   // Cheap unless it is time to show something. `items` were trained on in this step, `now` is its end.
   void step(const ProgressState& state, std::chrono::steady_clock::time_point now) {
-    if (mode_ != ProgressMode::off && now >= next_) {
+    if (line_.due(now)) {
       show(state, now);
     }
   }
@@ -60,13 +52,10 @@ class Progress {
 
  private:
   void show(const ProgressState& state, std::chrono::steady_clock::time_point now);
-  void clear_bar();
 
-  ProgressMode mode_;
-  ProgressStyle style_;
-  std::chrono::steady_clock::time_point next_{};
+  ProgressLine line_;
+  std::string_view unit_;
   std::int64_t last_shown_ = -1;
-  bool bar_on_screen_ = false;
 };
 
 }  // namespace trireme::training

@@ -30,7 +30,8 @@ void StepReporter::start() {
   last_ = Clock::now();
 }
 
-void StepReporter::step(const strategies::StepReport& report, std::int64_t step, double learning_rate) {
+void StepReporter::step(const strategies::StepReport& report, std::int64_t step, double learning_rate,
+                        const std::optional<SaveMetrics>& save) {
   if (!options_.active) {
     return;
   }
@@ -52,7 +53,8 @@ void StepReporter::step(const strategies::StepReport& report, std::int64_t step,
                       .world_size = options_.world_size,
                       .generation = 0,
                       .peak_rss_bytes = sample.peak_rss_bytes,
-                      .page_faults = sample.page_faults},
+                      .page_faults = sample.page_faults,
+                      .save = save},
                      options_.unit);
     file_.write(line_);
   }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,7 +34,8 @@ class StepReporter {
 
   void start();
   // `report` is the step that ended now.
-  void step(const strategies::StepReport& report, std::int64_t step, double learning_rate);
+  void step(const strategies::StepReport& report, std::int64_t step, double learning_rate,
+            const std::optional<SaveMetrics>& save = {});
   // The time since the last step, or the last call, belongs to no step.
   void skip_time();
   void epoch(const EpochMetrics& metrics);

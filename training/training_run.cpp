@@ -1,6 +1,7 @@
 #include "trireme/training/training_run.h"
 
 #include <cmath>
+#include <utility>
 
 #include "trireme/core/base/activity.h"
 #include "trireme/training/model_files.h"
@@ -75,13 +76,15 @@ void TrainingRun::begin_step() {
     schedule.total_steps = schedule.total_steps > 0 ? schedule.total_steps : steps_total_;
     trainer_.optimizer().set_learning_rate(schedule(steps_done_));
   }
-  status_.report_step(steps_done_);
+  if (status_.report_step(steps_done_) == cluster::Rehearsal::disk_full) {
+    checkpointing_.fill_disk();
+  }
 }
 
 void TrainingRun::after_step() {
   const strategies::StepReport& report = strategy_.report();
   const std::int64_t step = steps_done_++;
-  reporter_.step(report, step, trainer_.optimizer().learning_rate());
+  reporter_.step(report, step, trainer_.optimizer().learning_rate(), save_metrics());
   epoch_loss_ += report.loss * report.weight;
   epoch_weight_ += report.weight;
   if (options_.on_step_end) {
@@ -172,6 +175,20 @@ void TrainingRun::save() {
   }
 }
 
+// What saving has cost since the last call.
+std::optional<SaveMetrics> TrainingRun::save_metrics() {
+  if (!checkpointing_.enabled()) {
+    return std::nullopt;
+  }
+  const checkpoint::SaveStatistics now = checkpointing_.statistics();
+  const std::chrono::duration<double> stall = now.stall_total - std::exchange(stall_told_, now.stall_total);
+  return SaveMetrics{.stall_seconds = stall.count(),
+                     .saved_step = checkpointing_.last_safe_step(),
+                     .saves = now.saves,
+                     .waits = now.waits,
+                     .memory_bytes = static_cast<std::int64_t>(now.memory_bytes)};
+}
+
 FitResult TrainingRun::finish() {
   FitResult result{.steps = steps_done_,
                    .reason = stop_,
@@ -202,10 +219,12 @@ FitResult TrainingRun::finish() {
 
 void TrainingRun::write_done(FitResult& result) {
   comm::Communicator& ranks = strategy_.communicator();
+  stall_told_ = {};
   result.items_per_second = reporter_.done({.steps = steps_done_,
                                             .params_hash = result.params_hash,
                                             .backend = ranks.backend(),
-                                            .comm_bytes = strategy_.bytes_moved()});
+                                            .comm_bytes = strategy_.bytes_moved(),
+                                            .save = save_metrics()});
 }
 
 }  // namespace trireme::training

@@ -29,6 +29,7 @@ class TrainingRun {
   void save();
   FitResult finish();
   void write_done(FitResult& result);
+  std::optional<SaveMetrics> save_metrics();
   sharding::TrainingPosition resume();
   sharding::TrainingPosition position(std::int64_t step) const;
 
@@ -47,6 +48,7 @@ class TrainingRun {
   EarlyStopping early_stopping_;
   std::chrono::steady_clock::time_point start_;
   std::int64_t saved_at_ = -1;
+  std::chrono::nanoseconds stall_told_{0};  // of what saving has cost so far
   double epoch_loss_;
   double epoch_weight_;
   StopReason stop_ = StopReason::none;

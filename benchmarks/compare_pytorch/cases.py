@@ -151,6 +151,47 @@ def all_reduce(c):
     return lines
 
 
+CHECKPOINT_MIB = 2048
+CHECKPOINT_ROWS = {"save": "save, recycled file", "load": "load: open, verify and read"}
+
+
+def json_lines(command, cwd):
+    done = subprocess.run([str(a) for a in command], capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=cwd)
+    if done.returncode != 0:
+        raise Failed(f"{command[0]}: exit {done.returncode}\n{done.stderr[-1000:]}")
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def checkpoint(c):
+    """A state of 2 GiB, durably saved and loaded, against torch.save + fsync, safetensors and DCP; beside them what the
+    disk itself gives. Loads come from the page cache on both sides."""
+    size = ["--mib", CHECKPOINT_MIB, "--repeat", "3", "--dir", c.folder / "checkpoint"]
+    own = [c.bin / "bench_checkpoint", "--json", *size]
+    rival = [c.python, "-B", HERE / "peers" / "checkpoint.py", *size]
+    (c.folder / "checkpoint").mkdir(exist_ok=True)
+    ours, theirs = {}, {}
+    for pair in range(c.pairs):
+        for who in ("ours", "theirs") if pair % 2 == 0 else ("theirs", "ours"):
+            for row in json_lines(own if who == "ours" else rival, c.folder):
+                if who == "ours":
+                    ours.setdefault(row["name"], []).append(row["seconds"])
+                elif "way" in row:
+                    theirs.setdefault((row["way"], row["what"]), []).append(row["seconds"])
+        print(f"    pair {pair + 1}: saved in {ours[CHECKPOINT_ROWS['save']][-1]:.3f} s, loaded in "
+              f"{ours[CHECKPOINT_ROWS['load']][-1]:.3f} s", flush=True)
+    gb = CHECKPOINT_MIB * (1 << 20) / 1e9
+    speeds = {name: [gb / s for s in seconds] for name, seconds in ours.items()}
+    lines = [f"checkpoint of {CHECKPOINT_MIB} MiB, {name}: {statistics.median(rates):.3f} GB/s (from {min(rates):.3f} "
+             f"to {max(rates):.3f})" for name, rates in speeds.items()]
+    for (way, what), seconds in theirs.items():
+        rates = [gb / s for s in seconds]
+        ratios = [a / b for a, b in zip(speeds[CHECKPOINT_ROWS[what]], rates)]
+        lines.append(f"checkpoint, {what}: ours {statistics.median(speeds[CHECKPOINT_ROWS[what]]):.3f}, {way} "
+                     f"{statistics.median(rates):.3f} GB/s; ratio {statistics.median(ratios):.2f} (from "
+                     f"{min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} pairs)")
+    return lines
+
+
 CASES = {"gpt-nano": lambda c: gpt(c, "gpt-nano"), "gpt-small": lambda c: gpt(c, "gpt-small"), "simplenet": simplenet,
          "weak-scaling": weak_scaling, "gloo-training": gloo_training, "sharded": sharded,
-         "all-reduce": all_reduce}
+         "all-reduce": all_reduce, "checkpoint": checkpoint}

@@ -1,6 +1,9 @@
 // One element's conversion between any two dtypes.
 #pragma once
 
+#include <bit>
+#include <cmath>
+#include <cstdint>
 #include <limits>
 #include <type_traits>
 
@@ -11,14 +14,28 @@ namespace trireme {
 template <class T>
 inline constexpr bool is_half = std::is_same_v<T, BFloat16> || std::is_same_v<T, Float16>;
 
+// Toward zero, then odd if that was not exact: rounding the result to a half gives what rounding `value` itself would.
+// (Rounding to the nearest twice would not: the first may make a tie of what was none.)
+inline float round_to_odd(double value) {
+  const auto nearest = static_cast<float>(value);
+  if (static_cast<double>(nearest) == value || std::isnan(value)) {
+    return nearest;
+  }
+  auto bits = std::bit_cast<std::uint32_t>(nearest);
+  bits -= std::abs(static_cast<double>(nearest)) > std::abs(value) ? 1u : 0u;
+  return std::bit_cast<float>(bits | 1u);
+}
+
 // To the nearest value (ties to even); floating to integer truncates, saturates, and makes NaN 0, so that no value is
-// undefined behaviour. Halves go through f32.
+// undefined behaviour. Halves go through f32, without rounding twice.
 template <class To, class From>
 To convert(From value) {
   if constexpr (std::is_same_v<To, From>) {
     return value;
   } else if constexpr (is_half<From>) {
     return convert<To>(static_cast<float>(value));
+  } else if constexpr (is_half<To> && std::is_same_v<From, double>) {
+    return To(round_to_odd(value));
   } else if constexpr (is_half<To>) {
     return To(static_cast<float>(value));
   } else if constexpr (std::is_same_v<To, bool>) {

@@ -24,6 +24,12 @@ std::string_view advice(int error_number) {
       return "a part of the path is a file; choose another directory";
     case EISDIR:
       return "the path is a directory; give a file";
+    case ESPIPE:
+      return "the path is a pipe or a socket; give a file";
+    case ENOTEMPTY:
+      return "it holds files that are not Trireme's; move them away";
+    case EINTR:
+      return "signals came faster than the system could answer; see who sends them";
     case EMFILE:
     case ENFILE:
       return "too many open files; raise the limit (ulimit -n)";
@@ -34,37 +40,38 @@ std::string_view advice(int error_number) {
   }
 }
 
+// A call that so many signals in a row interrupt will not come to an end.
+constexpr int kInterruptionsMax = 10'000;
+
 // One system call, repeated while a signal interrupts it. `call` returns bytes or -errno.
 template <class Call>
 std::int64_t uninterrupted(Call&& call) {
-  std::int64_t result = 0;
-  do {
+  std::int64_t result = call();
+  for (int i = 0; result == -EINTR && i < kInterruptionsMax; ++i) {
     result = call();
-  } while (result == -EINTR);
+  }
   return result;
 }
 
-void check(int error_number, std::string_view operation, const std::string& path) {
-  if (error_number != 0) [[unlikely]] {
-    fail_file(operation, path, error_number);
-  }
+bool is_full(int error_number) { return error_number == ENOSPC || error_number == EDQUOT; }
+
+[[noreturn]] void fail_full(std::string_view operation, const std::string& path, int error_number, const Space& space,
+                            std::uint64_t wanted_bytes) {
+  fail("{} {} failed{}: {}; {}", operation, path, errno_text(error_number), space_text(space, wanted_bytes),
+       advice(error_number));
 }
 
 // As uninterrupted, for calls that return an error number. A sync that was interrupted has not failed.
 template <class Call>
 int repeat_interrupted(Call&& call) {
-  int error = 0;
-  do {
-    error = call();
-  } while (error == EINTR);
-  return error;
+  return static_cast<int>(-uninterrupted([&]() -> std::int64_t { return -call(); }));
 }
 
 // As uninterrupted, for calls that return a Result.
 template <class Call>
 auto repeat_result(Call&& call) {
   auto result = call();
-  while (result.error == EINTR) {
+  for (int i = 0; result.error == EINTR && i < kInterruptionsMax; ++i) {
     result = call();
   }
   return result;
@@ -76,11 +83,30 @@ void fail_file(std::string_view operation, const std::string& path, int error_nu
   fail("{} {} failed{}; {}", operation, path, errno_text(error_number), advice(error_number));
 }
 
+std::string space_text(const Space& space, std::uint64_t wanted_bytes) {
+  const std::uint64_t there = space.available_bytes + space.allocated_bytes;
+  std::string text = fmt::format("the file system at {} has {} bytes left", space.mount_point, space.available_bytes);
+  return wanted_bytes > there ? text + fmt::format(", {} bytes are missing", wanted_bytes - there) : text;
+}
+
+void File::fail_write(std::string_view operation, int error_number, std::uint64_t wanted_bytes) {
+  if (is_full(error_number)) {
+    if (const std::optional<Space> space = do_space()) {
+      fail_full(operation, path_, error_number, *space, wanted_bytes);
+    }
+  }
+  fail_file(operation, path_, error_number);
+}
+
 void File::write(std::uint64_t offset, std::span<const std::byte> data) {
   while (!data.empty()) {
     const std::int64_t written = uninterrupted([&] { return do_write(offset, data); });
+    if (written == -EINVAL && direct_) {
+      set_direct(false);
+      continue;
+    }
     if (written <= 0) {  // 0 for a non-empty buffer would repeat for ever
-      fail_file("write to", path_, written == 0 ? EIO : static_cast<int>(-written));
+      fail_write("write to", written == 0 ? EIO : static_cast<int>(-written), offset + data.size());
     }
     offset += static_cast<std::uint64_t>(written);
     data = data.subspan(static_cast<std::size_t>(written));
@@ -91,15 +117,32 @@ std::size_t File::read(std::uint64_t offset, std::span<std::byte> out) {
   std::size_t done = 0;
   while (done < out.size()) {
     const std::int64_t got = uninterrupted([&] { return do_read(offset + done, out.subspan(done)); });
+    if (got == 0 || (got == -EINVAL && direct_)) {
+      break;
+    }
     if (got < 0) {
       fail_file("read", path_, static_cast<int>(-got));
     }
-    if (got == 0) {
+    done += static_cast<std::size_t>(got);
+  }
+  return done;
+}
+
+std::size_t File::read_cached(std::uint64_t offset, std::span<std::byte> out) {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const std::int64_t got = uninterrupted([&] { return do_read_cached(offset + done, out.subspan(done)); });
+    if (got <= 0) {  // an error is for read() to tell
       break;
     }
     done += static_cast<std::size_t>(got);
   }
   return done;
+}
+
+bool File::set_direct(bool on) {
+  direct_ = do_set_direct(on) == 0 && on;
+  return direct_;
 }
 
 void File::read_exactly(std::uint64_t offset, std::span<std::byte> out) {
@@ -118,18 +161,34 @@ std::uint64_t File::size() {
 }
 
 void File::resize(std::uint64_t bytes) {
-  check(repeat_interrupted([&] { return do_resize(bytes); }), "resize", path_);
+  if (const int error = repeat_interrupted([&] { return do_resize(bytes); })) {
+    fail_write("resize", error, bytes);
+  }
 }
 
 void File::reserve(std::uint64_t bytes) {
   const int error = repeat_interrupted([&] { return do_reserve(bytes); });
   if (error != 0 && error != EOPNOTSUPP && error != ENOSYS) {
-    fail_file("reserve " + std::to_string(bytes) + " bytes for", path_, error);
+    fail_write("reserve " + std::to_string(bytes) + " bytes for", error, bytes);
   }
 }
 
 void File::sync() {
-  check(repeat_interrupted([&] { return do_sync(); }), "sync", path_);
+  if (const int error = repeat_interrupted([&] { return do_sync(); })) {
+    fail_write("sync", error, 0);
+  }
+}
+
+void FileSystem::check(int error_number, std::string_view operation, const std::string& path) {
+  if (error_number == 0) [[likely]] {
+    return;
+  }
+  if (is_full(error_number)) {
+    if (const std::optional<Space> space = do_space(path)) {
+      fail_full(operation, path, error_number, *space, 0);
+    }
+  }
+  fail_file(operation, path, error_number);
 }
 
 std::unique_ptr<File> FileSystem::open(const std::string& path, OpenMode mode) {

@@ -20,8 +20,20 @@
 
 namespace trireme {
 
-// Raises Error: "OPERATION PATH failed (errno 28: No space left on device); free space there ...".
+// Raises Error: "OPERATION PATH failed (errno 5: Input/output error); the disk ...".
 [[noreturn]] void fail_file(std::string_view operation, const std::string& path, int error_number);
+
+// The file system that holds a path.
+struct Space {
+  std::string mount_point;
+  std::uint64_t available_bytes = 0;  // to this user
+  std::uint64_t allocated_bytes = 0;  // of the file that was asked, 0 for a directory
+};
+// What to say of a full disk: the file system, and how many bytes it lacks for `wanted_bytes` more (0: not known).
+std::string space_text(const Space& space, std::uint64_t wanted_bytes);
+
+// What direct I/O wants offsets, lengths and addresses to be multiples of: enough for every disk and file system.
+inline constexpr std::uint64_t kDirectAlignment = 4096;
 
 // An open file. One thread at a time, but reads may run beside reads. The destructor closes without reporting errors:
 // what must be on disk is synced before.
@@ -39,11 +51,20 @@ class File {
   std::size_t read(std::uint64_t offset, std::span<std::byte> out);
   // Fills `out`; a file that ends before is an error.
   void read_exactly(std::uint64_t offset, std::span<std::byte> out);
+  // As read, but stops where it would have to wait for the disk: what it returns was in the machine's memory (the page
+  // cache). 0 where the system cannot tell.
+  std::size_t read_cached(std::uint64_t offset, std::span<std::byte> out);
+  // Whether later reads and writes go past the page cache (direct I/O); false if that cannot be had, and then they do
+  // not. While they do, offsets, lengths and addresses are multiples of kDirectAlignment; what a file system refuses
+  // nevertheless is written the usual way, and read short. Not while another thread reads.
+  bool set_direct(bool on);
   std::uint64_t size();
   // Cuts or extends (with zeros) to `bytes`.
   void resize(std::uint64_t bytes);
   // Reserves disk blocks for `bytes`, so that a full disk is noticed now; does nothing where the system cannot.
   void reserve(std::uint64_t bytes);
+  // What is left beside this file; nothing where that is not known.
+  std::optional<Space> space() { return do_space(); }
   // Returns once all bytes written before are on the disk. After a failure they may be lost: never retry, write anew.
   void sync();
 
@@ -54,9 +75,16 @@ class File {
   virtual int do_resize(std::uint64_t bytes) = 0;                                            // 0 or errno
   virtual int do_reserve(std::uint64_t bytes) = 0;                                           // 0 or errno
   virtual int do_sync() = 0;                                                                 // 0 or errno
+  // Without these, a file is never cached, never direct, and on a file system without a name.
+  virtual std::int64_t do_read_cached(std::uint64_t, std::span<std::byte>) { return 0; }  // bytes, or -errno
+  virtual int do_set_direct(bool on) { return on ? -1 : 0; }                              // 0 or not
+  virtual std::optional<Space> do_space() { return std::nullopt; }
 
  private:
+  [[noreturn]] void fail_write(std::string_view operation, int error_number, std::uint64_t wanted_bytes);
+
   std::string path_;
+  bool direct_ = false;
 };
 
 // Held while it lives; the system releases it when the process dies, however it dies.
@@ -74,6 +102,8 @@ enum class OpenMode {
 struct FileStatus {
   bool is_directory = false;
   std::uint64_t bytes = 0;
+  bool sole = true;  // a plain file that has this name only: no link to it, and none itself. Else writing to it changes
+                     // what somebody has kept under another name
 };
 
 class FileSystem {
@@ -113,10 +143,14 @@ class FileSystem {
   virtual Result<FileStatus> do_status(const std::string& path) = 0;
   virtual int do_sync_directory(const std::string& path) = 0;
   virtual Result<std::unique_ptr<FileLock>> do_try_lock(const std::string& path, std::string_view owner) = 0;
+  virtual std::optional<Space> do_space(const std::string&) { return std::nullopt; }
+
+ private:
+  void check(int error_number, std::string_view operation, const std::string& path);
 };
 
 // The machine's own. Stateless: any number may live, on any threads.
-class PosixFileSystem final : public FileSystem {
+class PosixFileSystem : public FileSystem {
  protected:
   Result<std::unique_ptr<File>> do_open(const std::string& path, OpenMode mode) override;
   int do_rename(const std::string& from, const std::string& to) override;
@@ -127,6 +161,7 @@ class PosixFileSystem final : public FileSystem {
   Result<FileStatus> do_status(const std::string& path) override;
   int do_sync_directory(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> do_try_lock(const std::string& path, std::string_view owner) override;
+  std::optional<Space> do_space(const std::string& path) override;
 };
 
 // "a/b" + "c" -> "a/b/c".

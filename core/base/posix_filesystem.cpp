@@ -3,10 +3,13 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "trireme/core/base/fd.h"
@@ -19,6 +22,33 @@ namespace {
 constexpr std::size_t kBytesPerCallMax = std::size_t{1} << 30;
 
 int error_of(int result) { return result < 0 ? errno : 0; }
+
+// Where the file system is mounted: going up from the path, the last directory on the same device.
+std::string mount_point_of(const std::string& path) {
+  const std::unique_ptr<char, void (*)(void*)> whole(::realpath(path.c_str(), nullptr), &std::free);
+  std::string at = whole ? whole.get() : path;
+  struct stat here {};
+  if (::stat(at.c_str(), &here) < 0) {
+    return at;
+  }
+  while (at != "/") {
+    const std::string above = parent_path(at);
+    struct stat status {};
+    if (above == at || ::stat(above.c_str(), &status) < 0 || status.st_dev != here.st_dev) {
+      break;
+    }
+    at = above;
+  }
+  return at;
+}
+
+std::optional<Space> space_at(const std::string& path) {
+  struct statvfs status {};
+  if (::statvfs(path.c_str(), &status) < 0) {
+    return std::nullopt;
+  }
+  return Space{mount_point_of(path), std::uint64_t{status.f_bavail} * status.f_frsize, 0};
+}
 
 class PosixFile final : public File {
  public:
@@ -46,6 +76,23 @@ class PosixFile final : public File {
     return bytes == 0 ? 0 : error_of(::fallocate(descriptor_.get(), 0, 0, static_cast<off_t>(bytes)));
   }
   int do_sync() override { return error_of(::fsync(descriptor_.get())); }
+  std::int64_t do_read_cached(std::uint64_t offset, std::span<std::byte> out) override {
+    const iovec piece{out.data(), std::min(out.size(), kBytesPerCallMax)};
+    const ssize_t n = ::preadv2(descriptor_.get(), &piece, 1, static_cast<off_t>(offset), RWF_NOWAIT);
+    return n < 0 ? -errno : n;
+  }
+  int do_set_direct(bool on) override {
+    const int flags = ::fcntl(descriptor_.get(), F_GETFL);
+    return flags < 0 ? errno : error_of(::fcntl(descriptor_.get(), F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT));
+  }
+  std::optional<Space> do_space() override {
+    std::optional<Space> space = space_at(path());
+    struct stat status {};
+    if (space && ::fstat(descriptor_.get(), &status) == 0) {
+      space->allocated_bytes = static_cast<std::uint64_t>(status.st_blocks) * 512;  // whatever the block size
+    }
+    return space;
+  }
 
  private:
   Fd descriptor_;
@@ -76,8 +123,9 @@ constexpr mode_t kDirectoryMode = 0755;
 
 }  // namespace
 
+// O_NONBLOCK: a named pipe that somebody has put in a file's place must not stop the program for ever.
 FileSystem::Result<std::unique_ptr<File>> PosixFileSystem::do_open(const std::string& path, OpenMode mode) {
-  Fd descriptor(::open(path.c_str(), flags_of(mode) | O_CLOEXEC, kFileMode));
+  Fd descriptor(::open(path.c_str(), flags_of(mode) | O_CLOEXEC | O_NONBLOCK, kFileMode));
   if (descriptor.get() < 0) {
     return {errno, nullptr};
   }
@@ -87,6 +135,9 @@ FileSystem::Result<std::unique_ptr<File>> PosixFileSystem::do_open(const std::st
   }
   if (S_ISDIR(status.st_mode)) {  // reading one would only fail later, and less clearly
     return {EISDIR, nullptr};
+  }
+  if (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)) {  // has no bytes at an offset
+    return {ESPIPE, nullptr};
   }
   return {0, std::make_unique<PosixFile>(path, std::move(descriptor))};
 }
@@ -122,15 +173,24 @@ FileSystem::Result<std::vector<std::string>> PosixFileSystem::do_list(const std:
 
 FileSystem::Result<FileStatus> PosixFileSystem::do_status(const std::string& path) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) < 0) {
+  struct stat name {};
+  if (::stat(path.c_str(), &status) < 0 || ::lstat(path.c_str(), &name) < 0) {
     return {errno, {}};
   }
-  return {0, {S_ISDIR(status.st_mode), static_cast<std::uint64_t>(status.st_size)}};
+  return {0,
+          {S_ISDIR(status.st_mode), static_cast<std::uint64_t>(status.st_size),
+           S_ISREG(name.st_mode) && name.st_nlink == 1}};
 }
 
 int PosixFileSystem::do_sync_directory(const std::string& path) {
   const Fd descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   return descriptor.get() < 0 ? errno : error_of(::fsync(descriptor.get()));
+}
+
+// Of a path that is not there yet, its directory's.
+std::optional<Space> PosixFileSystem::do_space(const std::string& path) {
+  const std::optional<Space> space = space_at(path);
+  return space ? space : space_at(parent_path(path));
 }
 
 FileSystem::Result<std::unique_ptr<FileLock>> PosixFileSystem::do_try_lock(const std::string& path,

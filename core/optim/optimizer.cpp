@@ -53,6 +53,9 @@ void Optimizer::attach(std::vector<Slot> slots, std::function<void()> clear_grad
 void Optimizer::update(const std::vector<Array>& gradients, double gradient_scale) {
   require(gradients.size() == slots_.size(), "Optimizer::update: {} gradients given for {} slots; attach() comes first",
           gradients.size(), slots_.size());
+  if (before_update_) {
+    before_update_();
+  }
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const Array& gradient = gradients[i];
     if (!gradient.defined()) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "trireme/core/array/array.h"
@@ -40,6 +41,10 @@ class Optimizer {
   // Each gradient is multiplied by `gradient_scale` (clipping) on the way. Counts one step.
   void update(const std::vector<Array>& gradients, double gradient_scale = 1.0);
 
+  // `action` runs at the start of each later update(), before anything changes: who still reads the values (a
+  // checkpoint being copied) waits there until it has. An empty one ends that.
+  void set_before_update(std::function<void()> action) { before_update_ = std::move(action); }
+
   double learning_rate() const { return learning_rate_; }
   void set_learning_rate(double value) { learning_rate_ = value; }
   // Finished updates; AdamW's bias correction depends on it. Saved and restored by checkpoints.
@@ -64,6 +69,7 @@ class Optimizer {
   std::int64_t steps_ = 0;
   std::vector<Slot> slots_;
   std::function<void()> clear_gradients_;
+  std::function<void()> before_update_;
 };
 
 }  // namespace trireme::optim

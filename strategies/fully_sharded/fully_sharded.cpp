@@ -128,6 +128,7 @@ sharding::StateTensor FullySharded::state_tensor(std::string name, const Shape& 
   sharding::StateTensor tensor{std::move(name), shape, begin, rows.reshape(mine), true};
   tensor.replica = ranks_.groups.group_of(world().rank());
   tensor.replicas = ranks_.groups.groups();
+  tensor.steady = true;
   return tensor;
 }
 

@@ -111,7 +111,10 @@ void Mirrored::after_update() {
 std::vector<sharding::StateTensor> Mirrored::state() {
   std::vector<sharding::StateTensor> state;
   for (std::size_t i = 0; i < values_.size(); ++i) {
-    state.push_back({"model." + parameters()[i].name, values_[i].shape(), 0, values_[i]});
+    state.push_back({.name = "model." + parameters()[i].name,
+                     .global_shape = values_[i].shape(),
+                     .rows = values_[i],
+                     .steady = true});
   }
   append_buffers(state);
   const std::vector<std::string> names = optimizer().state_names();
@@ -119,7 +122,10 @@ std::vector<sharding::StateTensor> Mirrored::state() {
     for (std::size_t i = 0; i < names.size(); ++i) {
       const Array& values = slot.state[i];  // as long as the parameter, or one number a row
       const Shape shape = values.count() == slot.value.count() ? slot.shape : Shape{values.count()};
-      state.push_back({"optimizer." + names[i] + "." + slot.name, shape, 0, values.reshape(shape)});
+      state.push_back({.name = "optimizer." + names[i] + "." + slot.name,
+                       .global_shape = shape,
+                       .rows = values.reshape(shape),
+                       .steady = true});
     }
   }
   return state;

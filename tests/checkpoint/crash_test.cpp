@@ -1,13 +1,12 @@
 // Crashes: at every call of save, rotate, delete, replace and restart, every world that the crash could leave must
-// recover to the last acknowledged checkpoint or the one in flight. And every call fails once, or from then on.
-#include <gmock/gmock.h>
+// recover to the last acknowledged checkpoint or a newer one. TRIREME_TEST_FULL=1 asks for far more of these worlds.
 #include <gtest/gtest.h>
 
-#include <cerrno>
 #include <cstdlib>
-#include <tuple>
+#include <iostream>
+#include <unordered_map>
 
-#include "tests/checkpoint/state_fixture.h"
+#include "tests/checkpoint/histories.h"
 #include "tests/support/sanitizers.h"
 #include "trireme/core/base/log.h"
 
@@ -15,173 +14,163 @@ namespace trireme::checkpoint {
 namespace {
 
 using namespace test_state;
+using test::CrashPlan;
 using test::FaultFileSystem;
-using test::ManualClock;
 
-constexpr int kWorldSize = 2;
-
-// A history of saves by runs that each die without a word; `step` is what the run saves next.
-struct Save {
-  std::int64_t step;
-  std::uint64_t run_id;
-  int keep;
-};
-const std::vector<Save> kHistory = {
-    {1, 1, 2}, {2, 1, 2}, {3, 1, 2}, {4, 1, 2},  // rotation begins with the third
-    {4, 2, 2}, {5, 2, 2},                        // started again; step 4 is replaced
-    {3, 3, 1}, {6, 3, 1}, {7, 3, 1},             // started again from before; fewer are kept
-};
-
-// Enough to rotate and to replace once; for the tests that repeat a history for each of its calls.
-const std::vector<Save> kShortHistory = {{1, 1, 2}, {2, 1, 2}, {3, 1, 2}, {3, 2, 1}};
-
-// Arbitrary worlds at each call, beyond the systematic ones. TRIREME_TEST_FULL=1 asks for the long run.
-int random_worlds() { return std::getenv("TRIREME_TEST_FULL") != nullptr ? 200 : 3; }
-
-// Lets one save of the history happen, by writers of its run. What is acknowledged is told through `acknowledged`.
-void save(FileSystem& files, Clock& clock, const Save& one, std::int64_t& acknowledged, std::int64_t& in_flight) {
-  in_flight = one.step;
-  for (int rank = kWorldSize - 1; rank >= 0; --rank) {
-    WriterOptions given = options("/c", rank, kWorldSize);
-    given.run_id = one.run_id;
-    given.keep = one.keep;
-    Writer writer(files, clock, given);
-    writer.save(position(one.step), make_state(one.step, rank, kWorldSize));
-  }
-  acknowledged = one.step;
-}
-
-// What a run that starts now would find, its values checked; -1 for a fresh start.
-std::int64_t recovered_step(FileSystem& files) {
-  std::optional<Reader> reader = Reader::open_newest(files, "/c");
-  if (!reader) {
-    return -1;
-  }
-  const std::int64_t step = reader->position().step;
-  const auto state = make_state(-1);
-  reader->load(state);
-  expect_equal(state, make_state(step));
-  return step;
-}
+bool full() { return std::getenv("TRIREME_TEST_FULL") != nullptr; }
 
 class Crash : public testing::Test {
  protected:
   void SetUp() override { log::set_level(log::Level::off); }
-  void TearDown() override { log::set_level(log::Level::info); }
+  void TearDown() override {
+    log::set_level(log::Level::info);
+    std::cout << "[          ] " << states_ << " crash states, " << found_.size() << " of them different\n";
+    RecordProperty("states", std::to_string(states_));
+  }
+
+  // The step that is found in a world; each different world is looked at once.
+  std::int64_t found_in(FaultFileSystem& world) {
+    const auto [place, is_new] = found_.try_emplace(world.fingerprint(), -2);
+    if (is_new) {
+      place->second = recovered_step(world);
+      expect_nothing_looks_whole_but_is_not(world);
+    }
+    return place->second;
+  }
+
+  // Nothing that is half deleted or half written.
+  static void expect_nothing_looks_whole_but_is_not(FaultFileSystem& world) {
+    if (world.status("/c")) {
+      for (const Candidate& candidate : survey(world, "/c").readable) {
+        EXPECT_EQ(error_of([&] { Reader::open(world, candidate.path); }), "no error");
+      }
+    }
+  }
+
+  // Looks at every world that a crash could leave now. `each` gets those worlds to act in.
+  void look(const FaultFileSystem& files, const Told& told, const CrashPlan& plan, const std::string& where,
+            const std::function<void(FaultFileSystem&, std::int64_t step)>& each = {}) {
+    if (HasFailure()) {
+      return;
+    }
+    states_ += files.crash_images(plan, [&](FaultFileSystem& world) {
+      if (++seen_ % test::kExhaustiveStride != 0 || HasFailure()) {
+        return;
+      }
+      const std::int64_t step = found_in(world);
+      if (!told.allows(step)) {
+        ADD_FAILURE() << where << ": found " << step << ", acknowledged " << told.acknowledged << ", in flight "
+                      << testing::PrintToString(told.in_flight);
+      }
+      if (each) {
+        each(world, step);
+      }
+    });
+  }
+
+  // Has `files` looked at before each call that comes after a change.
+  void watch(FaultFileSystem& files, const Told& told, CrashPlan plan, const std::string& where,
+             std::function<void(FaultFileSystem&, std::int64_t)> each = {}) {
+    files.on_call([this, &files, &told, plan, where, each = std::move(each),
+                   last = std::tuple<std::int64_t, std::int64_t, std::size_t>(-1, -1, 0)](std::int64_t call) mutable {
+      const std::tuple now(files.changes(), told.acknowledged, told.in_flight.size());
+      if (std::exchange(last, now) != now) {
+        plan.seed = static_cast<std::uint64_t>(call);
+        look(files, told, plan, where + ", call " + std::to_string(call), each);
+      }
+    });
+  }
+
+  // A run starts in `world`, which a crash or the death of its processes has left, saves a step, and may crash at each
+  // of its calls again.
+  void go_on_and_crash_again(FaultFileSystem& world, Told told, std::int64_t found, const CrashPlan& plan,
+                             const std::string& where) {
+    watch(world, told, plan, where + ", and again");
+    live_in_order(world, {99, 1, {found + 1}}, 2, told);
+    world.on_call({});
+    EXPECT_TRUE(told.errors.empty()) << where << ": " << told.errors.front();
+    EXPECT_EQ(recovered_step(world), found + 1) << where;
+  }
+
+  std::int64_t states_ = 0;
+  std::int64_t seen_ = 0;
+  std::unordered_map<std::uint64_t, std::int64_t> found_;
 };
 
 TEST_F(Crash, EveryWorldThatACrashCouldLeaveRecovers) {
   FaultFileSystem files;
-  ManualClock clock;
-  std::int64_t acknowledged = -1;
-  std::int64_t in_flight = -1;
-  std::int64_t worlds = 0;
-  std::int64_t continued = 0;
-  std::tuple<std::int64_t, std::int64_t, std::int64_t> seen;
-  files.on_call([&](std::int64_t call) {
-    const std::tuple now(files.changes(), acknowledged, in_flight);
-    if (std::exchange(seen, now) == now) {
-      return;  // only looked since the last call
+  Told told;
+  std::int64_t acted = 0;
+  watch(files, told, {.exhaustive = full() ? 20'000u : 64u, .random = full() ? 200 : 3}, "in order",
+        [&](FaultFileSystem& world, std::int64_t step) {
+          if (++acted % (full() ? 64 : 16) == 0) {  // and the next run can go on from there
+            Told next{.acknowledged = step};
+            live_in_order(world, {99, 2, {step + 1}}, 2, next);
+            EXPECT_EQ(next.acknowledged, step + 1) << "acknowledged after a crash that had left " << step;
+            EXPECT_EQ(recovered_step(world), step + 1);
+          }
+        });
+  for (const SavingRun& run : kHistory) {
+    live_in_order(files, run, 2, told);
+    ASSERT_TRUE(told.errors.empty()) << told.errors.front();
+    ASSERT_EQ(recovered_step(files), run.steps.back());
+  }
+  EXPECT_GT(states_, full() ? 100'000 : 5'000);
+}
+
+TEST_F(Crash, WhateverTheOrderInWhichTheRanksGetOn) {
+  for (const int world_size : {2, 3}) {
+    for (std::uint64_t seed = 0; seed < (full() ? 20 : 2); ++seed) {
+      FaultFileSystem files;
+      Told told;
+      watch(files, told, {.exhaustive = full() ? 1'000u : 16u, .random = full() ? 20 : 2},
+            std::to_string(world_size) + " ranks, order " + std::to_string(seed));
+      for (const SavingRun& run : kShortHistory) {
+        live_interleaved(files, run, world_size, told, seed);
+        ASSERT_TRUE(told.errors.empty()) << told.errors.front();
+        ASSERT_EQ(recovered_step(files), run.steps.back());
+      }
+      ASSERT_FALSE(HasFailure());
     }
-    for (const auto& world : files.crash_images(random_worlds(), static_cast<std::uint64_t>(call))) {
-      if (++worlds % test::kExhaustiveStride != 0) {
-        continue;
-      }
-      const std::int64_t step = recovered_step(*world);
-      ASSERT_TRUE(step == acknowledged || step == in_flight)
-          << "call " << call << ": found " << step << ", acknowledged " << acknowledged << ", in flight " << in_flight;
-      if (worlds % 8 == 0) {  // nothing that is half deleted or half written looks whole
-        for (const Candidate& candidate : survey(*world, "/c").readable) {
-          ASSERT_EQ(error_of([&] { Reader::open(*world, candidate.path); }), "no error") << "call " << call;
-        }
-      }
-      if (worlds % 16 == 0) {  // and the next run can go on from there
-        std::int64_t next = -1;
-        std::int64_t ignored = -1;
-        save(*world, clock, {step + 1, 99, 2}, next, ignored);
-        ASSERT_EQ(recovered_step(*world), step + 1) << "call " << call;
-        ++continued;
-      }
+  }
+}
+
+TEST_F(Crash, ASecondOneWhileTheNextRunRecovers) {
+  const int stride = full() ? 2 : 100;
+  const CrashPlan again{.exhaustive = full() ? 32u : 0u, .random = full() ? 4 : 0};
+  FaultFileSystem files;
+  Told told;
+  std::int64_t at = 0;
+  watch(files, told, {.random = 1}, "first", [&](FaultFileSystem& world, std::int64_t step) {
+    if (++at % stride == 0) {
+      go_on_and_crash_again(world, {.acknowledged = step}, step, again, "crash");
     }
   });
-  for (const Save& one : kHistory) {
-    save(files, clock, one, acknowledged, in_flight);
-    ASSERT_EQ(recovered_step(files), one.step);
-    ASSERT_FALSE(HasFatalFailure());
+  for (const SavingRun& run : kShortHistory) {
+    live_in_order(files, run, 2, told);
+    ASSERT_FALSE(HasFailure());
   }
-  RecordProperty("worlds", std::to_string(worlds));
-  EXPECT_GT(worlds, 5'000);
-  EXPECT_GT(continued, 300 / test::kExhaustiveStride);
 }
 
-// The calls that the short history makes.
-std::int64_t calls_of_history() {
+TEST_F(Crash, OneAfterTheProcessesWereKilledAndTheNextRunHasBegun) {
+  const CrashPlan again{.exhaustive = full() ? 256u : 0u, .random = full() ? 20 : 0};
   FaultFileSystem files;
-  ManualClock clock;
-  std::int64_t acknowledged = -1;
-  std::int64_t in_flight = -1;
-  for (const Save& one : kShortHistory) {
-    save(files, clock, one, acknowledged, in_flight);
-  }
-  return files.calls();
-}
-
-// Runs the short history with a fault at one call; a save that fails is left out. Returns the errors' texts.
-std::vector<std::string> run_with_fault(FaultFileSystem& files) {
-  ManualClock clock;
-  std::vector<std::string> errors;
-  std::int64_t acknowledged = -1;
-  for (const Save& one : kShortHistory) {
-    std::int64_t in_flight = -1;
-    try {
-      save(files, clock, one, acknowledged, in_flight);
-    } catch (const Error& error) {
-      errors.emplace_back(error.what());
+  Told told;
+  std::int64_t last = -1;
+  files.on_call([&](std::int64_t call) {
+    if (std::exchange(last, files.changes()) == files.changes() || HasFailure()) {
+      return;
     }
-    FaultFileSystem after(files);  // without the fault
-    const std::int64_t step = recovered_step(after);
-    EXPECT_TRUE(step == acknowledged || step == in_flight) << step << " found, acknowledged " << acknowledged;
-    acknowledged = step;
-  }
-  return errors;
-}
-
-TEST_F(Crash, WhicheverCallFailsOnceTheErrorSaysSoAndNothingIsLost) {
-  const std::int64_t calls = calls_of_history();
-  ASSERT_GT(calls, 200);
-  for (std::int64_t call = 0; call < calls; call += test::kExhaustiveStride) {
-    FaultFileSystem files;
-    files.fail_call(call, call % 2 == 0 ? EIO : ENOSPC);
-    const std::vector<std::string> errors = run_with_fault(files);
-    ASSERT_LE(errors.size(), 2u) << call;
-    for (const std::string& text : errors) {
-      ASSERT_THAT(text, testing::AnyOf(testing::HasSubstr("errno"), testing::HasSubstr("stored nothing"))) << call;
-    }
-    ASSERT_FALSE(HasFailure()) << "call " << call;
-  }
-}
-
-TEST_F(Crash, ADiskThatFailsForEverNeverHarmsWhatIsThere) {
-  const std::int64_t calls = calls_of_history();
-  for (std::int64_t call = 0; call < calls; call += test::kExhaustiveStride) {
-    FaultFileSystem files;
-    files.fail_call(call, call % 2 == 0 ? ENOSPC : EIO, /*for_ever=*/true);
-    run_with_fault(files);
-    ASSERT_FALSE(HasFailure()) << "from call " << call;
-  }
-}
-
-TEST_F(Crash, InterruptedAndShortCallsGoUnnoticed) {
-  const std::int64_t calls = calls_of_history();
-  for (std::int64_t call = 0; call < calls; call += test::kExhaustiveStride) {
-    FaultFileSystem files;
-    if (call % 2 == 0) {
-      files.fail_call(call, EINTR);
-    } else {
-      files.shorten_write(call);
-    }
-    ASSERT_TRUE(run_with_fault(files).empty()) << call;
-    ASSERT_FALSE(HasFailure()) << call;
+    FaultFileSystem killed(files);
+    const std::int64_t step = recovered_step(killed);
+    EXPECT_TRUE(told.allows(step)) << step;
+    Told next = told;  // what was found may not be durable yet
+    next.in_flight.insert(step);
+    go_on_and_crash_again(killed, next, step, again, "killed before call " + std::to_string(call));
+  });
+  for (const SavingRun& run : kShortHistory) {
+    live_in_order(files, run, 2, told);
+    ASSERT_FALSE(HasFailure());
   }
 }
 

@@ -4,6 +4,9 @@
 
 #include "tests/checkpoint/state_fixture.h"
 #include "trireme/checkpoint/snapshot.h"
+#include "trireme/checkpoint/source.h"
+#include "trireme/checkpoint/tensor_copy.h"
+#include "trireme/checkpoint/tensor_output.h"
 #include "trireme/core/base/hash.h"
 
 namespace trireme::checkpoint {
@@ -24,7 +27,8 @@ void take_example(Snapshot& snapshot) {
   const Array w = Array::from(std::vector<float>{1, 2, 3, 4, 5, 6}, {3, 2});
   const std::vector<StateTensor> state = {{"model.w", {3, 2}, 0, w}};
   snapshot.plan(state, 7, 1, 2);
-  snapshot.copy(state);
+  snapshot.begin(state);
+  snapshot.copy();
 }
 
 TEST(Format, AShardIsAsDocumented) {
@@ -74,6 +78,26 @@ TEST(Format, NamesAreAsDocumented) {
   writer.save(position(7), make_state(7));
   writer.save(position(8), make_state(8));
   EXPECT_EQ(files.list("/c"), (std::vector<std::string>{"lock", "recycled.tmp-000000000000002a", "step-00000008"}));
+}
+
+TEST(Format, AMergedModelIsAsDocumented) {
+  test::FaultFileSystem files;
+  test::ManualClock clock;
+  const Array w = Array::from(std::vector<float>{1, 2, 3, 4, 5, 6}, {3, 2});
+  for (const int rank : {1, 0}) {
+    Writer writer(files, clock, options("/c", rank, 2));
+    writer.save(position(7), std::vector<StateTensor>{{"model.w", {3, 2}, 0, w}});
+  }
+  Source source = Source::open(files, "/c");
+  const auto copies = plan_copies(source.saved().tensors(), {});
+  write_model_files(files, source.saved(), copies, "/m.safetensors", 1000, [](std::uint64_t) {});
+  const std::vector<std::byte> bytes = read_file(files, "/m.safetensors", 1000);
+  ASSERT_EQ(bytes.size(), 152u);
+  EXPECT_EQ(hex(std::span(bytes).first(8)), "7800000000000000");
+  std::string json(reinterpret_cast<const char*>(bytes.data()) + 8, 120);
+  json.resize(json.find_last_not_of(' ') + 1);
+  EXPECT_EQ(json, R"({"__metadata__":{"format":"pt"},"w":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]}})");
+  EXPECT_EQ(hex(std::span(bytes).subspan(128)), "0000803f0000004000004040000080400000a0400000c040");
 }
 
 }  // namespace

@@ -163,9 +163,9 @@ TEST(ModelFile, TheOldFileStaysUntilTheNewOneIsWhole) {
     const bool done = state[0].rows.to_vector<double>() == make_state(2)[0].rows.to_vector<double>();
     expect_equal(state, make_state(done ? 2 : 1));
     EXPECT_TRUE(!broken.fault_happened() || message != "no error") << call;
-    for (const auto& world : broken.crash_images(3, 1)) {
-      load_model(*world, "/m", state);  // one of the two, whole
-    }
+    broken.crash_images({.random = 3}, [&](FaultFileSystem& world) {
+      load_model(world, "/m", state);  // one of the two, whole
+    });
   }
   EXPECT_EQ(files.calls(), before);
 }

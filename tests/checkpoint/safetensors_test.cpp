@@ -165,19 +165,5 @@ TEST(Safetensors, DataMustBeFilledWithoutGapOrOverlap) {
               HasSubstr("two tensors are called 'a'"));
 }
 
-TEST(Safetensors, RowsAreReadWithoutTheRest) {
-  test::FaultFileSystem files;
-  const std::vector<TensorToWrite> tensors = {{"t", DType::u8, {5, 2}}, {"s", DType::u8, {}}};
-  const PlannedFile plan = plan_safetensors(tensors, {}, 8);
-  const std::string bytes = plan.header + "S" + "0a1b2c3d4e";
-  write_file(files, "/f", std::as_bytes(std::span(bytes)));
-  const SafetensorsFile file(files, "/f");
-  std::string rows(4, '?');
-  file.read_rows(*file.header().find("t"), 1, 2, std::as_writable_bytes(std::span(rows)));
-  EXPECT_EQ(rows, "1b2c");
-  EXPECT_THROW(file.read_rows(*file.header().find("t"), 4, 2, std::as_writable_bytes(std::span(rows))), Error);
-  EXPECT_THROW(file.read_rows(*file.header().find("t"), 0, 1, std::as_writable_bytes(std::span(rows))), Error);
-}
-
 }  // namespace
 }  // namespace trireme::checkpoint

@@ -121,4 +121,14 @@ inline void save_all(FileSystem& files, Clock& clock, const std::string& directo
   }
 }
 
+// The newest checkpoint in `directory` is that of `step`, with its values.
+inline void expect_newest(FileSystem& files, const std::string& directory, std::int64_t step) {
+  std::optional<Reader> reader = Reader::open_newest(files, directory);
+  ASSERT_TRUE(reader.has_value());
+  EXPECT_EQ(reader->position().step, step);
+  const auto state = make_state(-1);
+  reader->load(state);
+  expect_equal(state, make_state(step));
+}
+
 }  // namespace trireme::checkpoint::test_state

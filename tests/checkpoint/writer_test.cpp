@@ -5,9 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <filesystem>
 
 #include "tests/checkpoint/state_fixture.h"
 #include "tests/support/temp_dir.h"
+#include "trireme/checkpoint/layout.h"
+#include "trireme/checkpoint/manifest.h"
+#include "trireme/checkpoint/retention.h"
 #include "trireme/core/base/log.h"
 
 namespace trireme::checkpoint {
@@ -19,15 +23,6 @@ using test::ManualClock;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
-
-void expect_newest(FileSystem& files, const std::string& directory, std::int64_t step) {
-  std::optional<Reader> reader = Reader::open_newest(files, directory);
-  ASSERT_TRUE(reader.has_value());
-  EXPECT_EQ(reader->position().step, step);
-  const auto state = make_state(-1);
-  reader->load(state);
-  expect_equal(state, make_state(step));
-}
 
 TEST(Writer, WhatIsSavedComesBack) {
   const test::TempDir dir;
@@ -131,48 +126,6 @@ TEST(Writer, AStepIsNotSavedTwice) {
   EXPECT_EQ(writer.statistics().saves, 1);
 }
 
-TEST(Writer, TheTensorsMayChangeAsSoonAsSaveReturns) {
-  const test::TempDir dir;
-  PosixFileSystem files;
-  SteadyClock clock;
-  WriterOptions background = options(dir / "c");
-  background.background = true;
-  background.keep = 3;
-  {
-    Writer writer(files, clock, background);
-    const auto state = make_state(1);
-    for (std::int64_t step = 1; step <= 5; ++step) {
-      for (std::size_t t = 0; t < state.size(); ++t) {
-        fill(state[t], t, step);
-      }
-      writer.save(position(step), state);
-      clear(state);
-    }
-    writer.wait();
-    EXPECT_EQ(writer.last_safe_step(), 5);
-  }
-  expect_newest(files, dir / "c", 5);
-}
-
-TEST(Writer, ABackgroundFailureIsRaisedOnceAndNamesTheSafeStep) {
-  FaultFileSystem files;
-  ManualClock clock;
-  WriterOptions background = options("/c");
-  background.background = true;
-  Writer writer(files, clock, background);
-  writer.save(position(1), make_state(1));
-  writer.wait();
-  files.fail_call(3, ENOSPC);
-  writer.save(position(2), make_state(2));
-  const std::string message = error_of([&] { writer.save(position(3), make_state(3)); });
-  EXPECT_THAT(message, HasSubstr("errno 28"));
-  EXPECT_THAT(message, HasSubstr("The one of step 1 is safe"));
-  writer.poll();
-  writer.save(position(4), make_state(4));
-  writer.wait();
-  expect_newest(files, "/c", 4);
-}
-
 TEST(Writer, ASecondJobIsRefusedAndTheFirstOneNamed) {
   FaultFileSystem files;
   ManualClock clock;
@@ -233,6 +186,155 @@ TEST(Writer, ForeignFilesAreNeitherReadNorDeleted) {
   for (const char* path : {"/c/step-x", "/c/step-00000007/notes.txt", "/c/step-00000008", "/c/README"}) {
     EXPECT_TRUE(files.status(path).has_value()) << path;
   }
+}
+
+TEST(Writer, ACheckpointThatSomebodyKeepsUnderAnotherNameIsNotOverwritten) {
+  FaultFileSystem files;
+  ManualClock clock;
+  WriterOptions one = options("/c");
+  one.keep = 1;
+  Writer writer(files, clock, one);
+  writer.save(position(1), make_state(1));
+  make_directories(files, "/kept/step-00000001");
+  for (const std::string& name : files.list("/c/step-00000001")) {  // cp -al
+    files.link("/c/step-00000001/" + name, "/kept/step-00000001/" + name);
+  }
+  for (std::int64_t step = 2; step <= 4; ++step) {
+    writer.save(position(step), make_state(step));
+  }
+  expect_newest(files, "/kept", 1);
+  expect_newest(files, "/c", 4);
+}
+
+TEST(Writer, ALinkInAShardsPlaceIsRemovedAndWhatItLeadsToStays) {
+  const test::TempDir dir;
+  PosixFileSystem files;
+  SteadyClock clock;
+  WriterOptions one = options(dir / "c");
+  one.keep = 1;
+  Writer writer(files, clock, one);
+  writer.save(position(1), make_state(1));
+  const std::string shard = dir / "c/step-00000001/shard-00001-model-00001-of-00001.safetensors";
+  std::filesystem::rename(shard, dir / "elsewhere");
+  std::filesystem::create_symlink(dir / "elsewhere", shard);
+  const std::vector<std::byte> before = read_file(files, dir / "elsewhere", 1 << 20);
+  for (std::int64_t step = 2; step <= 4; ++step) {
+    writer.save(position(step), make_state(step));
+  }
+  EXPECT_EQ(read_file(files, dir / "elsewhere", 1 << 20), before);
+  expect_newest(files, dir / "c", 4);
+}
+
+TEST(Writer, SavesThatFailDoNotFillTheDisk) {
+  FaultFileSystem files;
+  ManualClock clock;
+  WriterOptions given = options("/c", 0, 2);
+  Writer zero(files, clock, given);
+  Writer one(files, clock, options("/c", 1, 2));
+  for (std::int64_t step = 1; step <= 4; ++step) {  // rank 1 stores its part each time, rank 0 cannot
+    one.save(position(step), make_state(step, 1, 2));
+    files.fail_call(4, ENOSPC, /*for_ever=*/true);
+    EXPECT_THAT(error_of([&] { zero.save(position(step), make_state(step, 0, 2)); }), HasSubstr("errno 28"));
+    files.fail_call(-1, 0);
+  }
+  EXPECT_THAT(files.list("/c"), testing::Contains("step-00000004.tmp-0000000000000000"));
+  one.save(position(5), make_state(5, 1, 2));
+  zero.save(position(5), make_state(5, 0, 2));
+  EXPECT_THAT(files.list("/c"), ElementsAre("lock", "recycled.tmp-0000000000000000", "step-00000005"));
+  expect_newest(files, "/c", 5);
+}
+
+TEST(Writer, TheSameStepCanBeTriedAgainAfterAFailureOfOneRank) {
+  FaultFileSystem files;
+  ManualClock clock;
+  Writer zero(files, clock, options("/c", 0, 2));
+  Writer one(files, clock, options("/c", 1, 2));
+  one.save(position(7), make_state(7, 1, 2));
+  files.fail_call(4, ENOSPC);
+  EXPECT_THAT(error_of([&] { zero.save(position(7), make_state(7, 0, 2)); }), HasSubstr("errno 28"));
+  one.save(position(7), make_state(7, 1, 2));  // has stored its part already
+  zero.save(position(7), make_state(7, 0, 2));
+  expect_newest(files, "/c", 7);
+}
+
+TEST(Writer, ALoneRunClearsAwayWhatOneOfTheSameNumberLeft) {
+  FaultFileSystem files;
+  ManualClock clock;
+  {
+    Writer writer(files, clock, options("/c"));
+    files.fail_call(4, EIO, /*for_ever=*/true);
+    EXPECT_THAT(error_of([&] { writer.save(position(1), make_state(1)); }), HasSubstr("errno 5"));
+    files.fail_call(-1, 0);
+  }
+  EXPECT_THAT(files.list("/c"), testing::Contains("step-00000001.tmp-0000000000000000"));
+  const Writer next(files, clock, options("/c"));
+  EXPECT_THAT(files.list("/c"), ElementsAre("lock"));
+}
+
+TEST(Writer, ASaveThatFailedLateIsOlderThanTheNextAndGoesWithTheOthers) {
+  FaultFileSystem files;
+  ManualClock clock;
+  WriterOptions one = options("/c");
+  one.keep = 1;
+  Writer writer(files, clock, one);
+  bool published = false;
+  for (std::int64_t call = 0; !published; ++call) {  // until the call that fails is the sync after the last rename
+    files.fail_call(call, EIO);
+    EXPECT_NE(error_of([&] { writer.save(position(2 + call), make_state(2 + call)); }), "no error");
+    files.fail_call(-1, 0);
+    published = files.status("/c/" + committed_name(2 + call)).has_value();
+  }
+  writer.save(position(1000), make_state(1000));
+  expect_newest(files, "/c", 1000);
+  EXPECT_THAT(files.list("/c"), ElementsAre("lock", "recycled.tmp-0000000000000000", "step-00001000"));
+}
+
+TEST(Writer, DamagedCheckpointsDoNotCountAmongThoseThatStay) {
+  using testing::IsEmpty;
+  EXPECT_THAT(plan_retention({{"a", 1}, {"b", 2, false}, {"c", 3}}, 2), IsEmpty());
+  EXPECT_THAT(plan_retention({{"a", 1}, {"b", 2, false}, {"c", 3}, {"d", 4}}, 2), ElementsAre("a", "b"));
+  EXPECT_THAT(plan_retention({{"a", 1}, {"b", 2, false}, {"c", 3, false}}, 1), IsEmpty());
+  FaultFileSystem files;
+  ManualClock clock;
+  for (std::int64_t step = 1; step <= 3; ++step) {
+    save_all(files, clock, "/c", step, 1);
+  }
+  files.content("/c/step-00000003/shard-00001-model-00001-of-00001.safetensors").back() ^= std::byte{1};
+  files.content("/c/step-00000002/shard-00001-model-00001-of-00001.safetensors").pop_back();
+  Writer writer(files, clock, options("/c"));  // sees by itself that a file has another size
+  writer.set_damaged({"/c/step-00000003"});    // a resume has read it
+  writer.save(position(4), make_state(4));
+  EXPECT_THAT(files.list("/c"), testing::Not(testing::Contains("step-00000001"))) << "the second that is whole";
+}
+
+TEST(Writer, AFileInTheWayOfACheckpointIsNamedAndStays) {
+  FaultFileSystem files;
+  ManualClock clock;
+  Writer writer(files, clock, options("/c"));
+  write_file(files, "/c/step-00000001", {});
+  EXPECT_THAT(error_of([&] { writer.save(position(1), make_state(1)); }),
+              HasSubstr("the file /c/step-00000001 is in the way"));
+  EXPECT_TRUE(files.status("/c/step-00000001").has_value());
+  writer.save(position(2), make_state(2));
+  expect_newest(files, "/c", 2);
+}
+
+TEST(Writer, ARecordThatNamesAnotherFileOrSizeIsRefused) {
+  const auto commit_with = [](const std::function<void(ShardRecord&)>& change) {
+    FaultFileSystem files;
+    ManualClock clock;
+    Writer zero(files, clock, options("/c", 0, 2));
+    Writer(files, clock, options("/c", 1, 2)).save(position(1), make_state(1, 1, 2));
+    const std::string path = "/c/step-00000001.tmp-0000000000000000/shard-00002.record";
+    ShardRecord record = decode_record(files.content(path), path);
+    change(record);
+    files.content(path) = encode_record(record);
+    return error_of([&] { zero.save(position(1), make_state(1, 0, 2)); });
+  };
+  EXPECT_EQ(commit_with([](ShardRecord&) {}), "no error");
+  EXPECT_THAT(commit_with([](ShardRecord& record) { record.file.name = "../../x"; }), HasSubstr("names the file"));
+  EXPECT_THAT(commit_with([](ShardRecord& record) { record.file.name = ""; }), HasSubstr("names the file"));
+  EXPECT_THAT(commit_with([](ShardRecord& record) { --record.file.bytes; }), HasSubstr("its rank wrote"));
 }
 
 TEST(Writer, SlicesThatDoNotMakeUpATensorAreNeverCommitted) {

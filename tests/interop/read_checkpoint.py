@@ -54,4 +54,5 @@ def main():
     print("all tensors agree")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,63 +1,13 @@
 // `trireme ckpt` on a directory of checkpoints.
 #include <gmock/gmock.h>
 
-#include <filesystem>
-#include <fstream>
-
-#include "tests/checkpoint/state_fixture.h"
-#include "tests/support/command.h"
-#include "trireme/checkpoint/layout.h"
+#include "tests/launcher/ckpt_fixture.h"
 
 namespace trireme::launcher {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-class Ckpt : public testing::Test {
- protected:
-  void SetUp() override {
-    for (const std::int64_t step : {1, 2, 3, 4}) {
-      checkpoint::Writer writer(files_, clock_, [&] {
-        checkpoint::WriterOptions options = checkpoint::test_state::options(dir_.path());
-        options.keep = 10;
-        return options;
-      }());
-      writer.save(checkpoint::test_state::position(step), checkpoint::test_state::make_state(step));
-    }
-  }
-
-  test::CommandResult ckpt(std::vector<std::string> words) const {
-    words.insert(words.begin(), {TRIREME_BIN_DIR "/trireme", "ckpt"});
-    words.push_back(dir_.path());
-    return test::run_command(words);
-  }
-  static std::string name(std::int64_t step) { return fmt::format("step-{:08}", step); }
-  std::string path(std::int64_t step) const { return dir_ / name(step); }
-  std::vector<std::int64_t> left() const {
-    std::vector<std::int64_t> steps;
-    for (std::int64_t step = 1; step <= 4; ++step) {
-      if (std::filesystem::exists(path(step))) {
-        steps.push_back(step);
-      }
-    }
-    return steps;
-  }
-  // Flips a bit in the middle of the tensors.
-  void damage(std::int64_t step) const {
-    for (const auto& entry : std::filesystem::directory_iterator(path(step))) {
-      if (entry.path().extension() == ".safetensors") {
-        std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
-        file.seekp(-8, std::ios::end);
-        file.put('!');
-      }
-    }
-  }
-
-  test::TempDir dir_;
-  PosixFileSystem files_;
-  SteadyClock clock_;
-};
 
 TEST_F(Ckpt, PruneKeepsTheNewestAndNamesWhatItDeletes) {
   const auto result = ckpt({"prune", "--keep", "2"});
@@ -100,11 +50,65 @@ TEST_F(Ckpt, ListAndVerifyTellTheStateOfEach) {
   const auto listed = ckpt({"ls"});
   EXPECT_EQ(listed.exit_code, 0) << listed.err;
   EXPECT_THAT(listed.out, HasSubstr(name(4)));
-  EXPECT_THAT(listed.out, HasSubstr("newest"));
+  EXPECT_THAT(listed.out, HasSubstr("whole, newest"));
+  EXPECT_THAT(ckpt({"ls", "--verify"}).out, HasSubstr("verified, newest"));
   const auto verified = ckpt({"verify"});
   EXPECT_EQ(verified.exit_code, 1);
   EXPECT_THAT(verified.out, HasSubstr("BAD " + name(2)));
   EXPECT_THAT(verified.out, HasSubstr("ok  " + name(4)));
+}
+
+TEST_F(Ckpt, ListTellsScriptsEverything) {
+  damage(2);
+  const nlohmann::json json = json_of(ckpt({"ls", "--json", "--verify"}));
+  ASSERT_EQ(json["checkpoints"].size(), 4u);
+  const nlohmann::json& newest = json["checkpoints"][0];
+  EXPECT_EQ(newest["name"], name(4));
+  EXPECT_EQ(newest["step"], 4);
+  EXPECT_EQ(newest["world_size"], 1);
+  EXPECT_EQ(newest["strategy"], "mirrored");
+  EXPECT_EQ(newest["state"], "verified");
+  EXPECT_GT(newest["bytes"], 4096);
+  EXPECT_LT(newest["age_seconds"], 600);
+  EXPECT_EQ(json["checkpoints"][2]["state"], "damaged");
+  EXPECT_THAT(json["checkpoints"][2]["reason"].get<std::string>(), HasSubstr("do not match their checksum"));
+  std::filesystem::resize_file(path(3) + "/manifest.pb", 30);
+  EXPECT_THAT(json_of(ckpt({"ls", "--json"}))["unusable"][0].get<std::string>(), HasSubstr(name(3)));
+}
+
+TEST_F(Ckpt, VerifyTellsScriptsAndTakesOneCheckpoint) {
+  damage(2);
+  const auto all = ckpt({"verify", "--json"});
+  EXPECT_EQ(all.exit_code, 1);
+  EXPECT_EQ(json_of(all)["checkpoints"][0]["state"], "verified");
+  EXPECT_EQ(run({"verify", path(4) + "/"}).exit_code, 0);
+  EXPECT_EQ(run({"verify", path(2)}).exit_code, 1);
+  std::filesystem::resize_file(path(3) + "/manifest.pb", 30);
+  EXPECT_EQ(run({"verify", path(3)}).exit_code, 1);
+}
+
+TEST_F(Ckpt, PruneRehearsesAndTellsScripts) {
+  damage(4);
+  const nlohmann::json json = json_of(ckpt({"prune", "--dry-run", "--json"}));
+  EXPECT_EQ(json["deleted"], (std::vector<std::string>{name(1), name(2)}));
+  EXPECT_EQ(json["kept"], (std::vector<std::string>{name(3)}));
+  EXPECT_EQ(json["damaged"], (std::vector<std::string>{name(4)}));
+  EXPECT_EQ(left().size(), 4u);
+  const auto one = run({"prune", path(3)});
+  EXPECT_EQ(one.exit_code, 2);
+  EXPECT_THAT(one.err, HasSubstr("is one checkpoint"));
+}
+
+TEST_F(Ckpt, WhatCannotBeDoneIsOneShortMessage) {
+  const std::vector<std::pair<std::vector<std::string>, int>> cases = {
+      {{"ls", "/absent"}, 1}, {{"verify", "/absent"}, 1}, {{"prune", "/absent"}, 1}, {{"ls"}, 2},
+      {{"fold", "x"}, 2},     {{"ls", "x", "--bad"}, 2}};
+  for (const auto& [words, code] : cases) {
+    const auto result = run(words);
+    EXPECT_EQ(result.exit_code, code) << words[0];
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    EXPECT_EQ(result.out, "");
+  }
 }
 
 }  // namespace

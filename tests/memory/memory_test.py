@@ -132,6 +132,9 @@ class Checks:
         self.expect_planned((*SMALL, "--context", "512"), 2, "--strategy", "fully_sharded",
                             "--activation-checkpointing")
 
+    def check_checkpoints(self):
+        self.expect_planned(SMALL, 2, "--checkpoint-dir", str(self.folder / "checkpoints"), "--save-every", "2")
+
     def check_a_model_that_one_rank_cannot_hold_trains_on_four(self):
         """The limit is what four ranks need and an eighth; a rank that holds everything needs three times as much."""
         sharded = self.command(SMALL, 4, "--strategy", "fully_sharded")

@@ -120,6 +120,21 @@ TEST_F(HuggingFace, AnExportOpensThereWithOurLoss) {
   EXPECT_NEAR(train_one_step(with(vocabulary_, {"--init", model_})), theirs, kSameLoss * theirs);
 }
 
+// One file, then several with their index.
+TEST_F(HuggingFace, AMergedCheckpointOpensThereWithOurLoss) {
+  const std::string folder = dir_ / "run";
+  const Outcome outcome = run(
+      launched(2, with(with(tiny_gpt(text_, metrics_), vocabulary_), {"--steps", "5", "--checkpoint-dir", folder})));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const double ours = train_one_step(with(vocabulary_, {"--init", folder}));
+  ASSERT_EQ(run({"trireme", "ckpt", "merge", folder, model_}).code, 0);
+  EXPECT_NEAR(their_loss("load"), ours, kSameLoss * ours);
+  std::filesystem::remove(model_);
+  ASSERT_EQ(run({"trireme", "ckpt", "merge", folder, dir_.path().string(), "--shard-size", "20KB"}).code, 0);
+  EXPECT_TRUE(std::filesystem::exists(dir_ / "model.safetensors.index.json"));
+  EXPECT_NEAR(their_loss("load"), ours, kSameLoss * ours);
+}
+
 TEST_F(HuggingFace, EveryShardOfACheckpointOpensWithTheSafetensorsLibrary) {
   const std::string folder = dir_ / "run";
   const Outcome outcome =

@@ -53,6 +53,20 @@ TEST_F(Resume, OnAnyOtherNumberOfRanks) {
   }
 }
 
+TEST_F(Resume, BetweenProcessesThatShareMemoryInAnyStrategy) {
+  const std::string expected = hash_without_stop({"--steps", "8"});
+  const auto part = [&](int processes, const char* steps, const std::vector<std::string>& how) {
+    return run(launched(processes, saved(with({"--steps", steps}, how))));
+  };
+  ASSERT_EQ(part(4, "2", {"--strategy", "fully_sharded", "--zero-stage", "3"}).code, 0);
+  ASSERT_EQ(part(2, "4", {}).code, 0);
+  ASSERT_EQ(part(3, "6", {"--strategy", "fully_sharded", "--zero-stage", "1"}).code, 0);
+  const Outcome rest = part(4, "8", {"--strategy", "fully_sharded", "--zero-stage", "2", "--shard-group", "2"});
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_THAT(rest.err, testing::HasSubstr("going on after 6 steps"));
+  EXPECT_EQ(hash_of(metrics_), expected);
+}
+
 TEST_F(Resume, InMixedPrecisionWhichSavesF32Values) {
   const std::vector<std::string> bf16 = {"--precision", "bf16"};
   const std::string f32 = hash_without_stop({"--steps", "8"});

@@ -27,22 +27,26 @@ void FaultFileSystem::fail_call(std::int64_t at, int error_number, bool for_ever
   fault_happened_ = false;
 }
 
-void FaultFileSystem::shorten_write(std::int64_t at) {
-  fail_call(at, 0);
+void FaultFileSystem::shorten_write(std::int64_t at, bool for_ever) {
+  fail_call(at, 0, for_ever);
   fail_short_ = true;
 }
 
-FaultFileSystem::Fault FaultFileSystem::next_call(int& error_number) {
-  const std::int64_t number = calls_++;
-  if (observer_) {
-    observer_(number);
+FaultFileSystem::Call::Call(FaultFileSystem& system) {
+  if (system.wait_) {
+    system.wait_();
   }
-  if (fail_at_ < 0 || number < fail_at_ || (number > fail_at_ && !fail_for_ever_)) {
-    return Fault::none;
+  lock = std::unique_lock(system.mutex_);
+  const std::int64_t number = system.calls_++;
+  if (system.observer_) {
+    system.observer_(number);
   }
-  fault_happened_ = true;
-  error_number = fail_error_;
-  return fail_short_ ? Fault::short_write : Fault::error;
+  if (system.fail_at_ < 0 || number < system.fail_at_ || (number > system.fail_at_ && !system.fail_for_ever_)) {
+    return;
+  }
+  system.fault_happened_ = true;
+  cut_short = system.fail_short_;
+  error = system.fail_error_;
 }
 
 FaultFileSystem::Id FaultFileSystem::find(const std::string& path) const {
@@ -55,9 +59,8 @@ FaultFileSystem::Id FaultFileSystem::find(const std::string& path) const {
     if (part.empty() || part == ".") {
       continue;
     }
-    const Node& node = nodes_[static_cast<std::size_t>(id)];
-    const auto found = node.names.find(part);
-    if (!node.is_directory || found == node.names.end()) {
+    const auto found = node(id).names.find(part);
+    if (!node(id).is_directory || found == node(id).names.end()) {
       return -1;
     }
     id = found->second;
@@ -68,77 +71,91 @@ FaultFileSystem::Id FaultFileSystem::find(const std::string& path) const {
 FaultFileSystem::Id FaultFileSystem::find_parent(const std::string& path, std::string& name) const {
   name = path.substr(path.rfind('/') + 1);
   const Id parent = find(parent_path(path));
-  return parent >= 0 && nodes_[static_cast<std::size_t>(parent)].is_directory ? parent : -1;
+  return parent >= 0 && node(parent).is_directory ? parent : -1;
+}
+
+int FaultFileSystem::links(Id id) const {
+  int count = 0;
+  for (const Node& directory : nodes_) {
+    for (const auto& [name, target] : directory.names) {
+      count += target == id ? 1 : 0;
+    }
+  }
+  return count;
+}
+
+void FaultFileSystem::apply(const NameChange& change, std::map<std::string, Id>& names) {
+  if (change.target < 0) {
+    names.erase(change.name);
+  } else {
+    names[change.name] = change.target;
+  }
 }
 
 void FaultFileSystem::change_names(std::vector<NameChange> changes) {
   ++changes_;
   for (const NameChange& change : changes) {
-    auto& names = nodes_[static_cast<std::size_t>(change.directory)].names;
-    if (change.target < 0) {
-      names.erase(change.name);
-    } else {
-      names[change.name] = change.target;
-    }
+    apply(change, node(change.directory).names);
   }
   Change record;
   record.names = std::move(changes);
   pending_.push_back(std::move(record));
 }
 
-void FaultFileSystem::apply(const Change& change, std::vector<std::byte>& content, bool torn) {
+void FaultFileSystem::apply(const Change& change, std::vector<std::byte>& content) {
   if (change.size >= 0) {
     content.resize(static_cast<std::size_t>(change.size));
     return;
   }
-  const std::size_t bytes = torn ? change.data.size() / 2 : change.data.size();
-  if (content.size() < change.offset + bytes) {
-    content.resize(change.offset + bytes);
+  if (content.size() < change.offset + change.data.size()) {
+    content.resize(change.offset + change.data.size());
   }
-  std::copy_n(change.data.begin(), bytes, content.begin() + static_cast<std::ptrdiff_t>(change.offset));
+  std::copy(change.data.begin(), change.data.end(), content.begin() + static_cast<std::ptrdiff_t>(change.offset));
 }
 
 void FaultFileSystem::change_file(Change change) {
   ++changes_;
-  apply(change, nodes_[static_cast<std::size_t>(change.file)].content, false);
+  apply(change, node(change.file).content);
   pending_.push_back(std::move(change));
 }
 
+int FaultFileSystem::open_id(const std::string& path, OpenMode mode, Id& id) {
+  id = find(path);
+  if (id >= 0 && node(id).is_directory) {
+    return EISDIR;
+  }
+  if (mode != OpenMode::create) {
+    return id < 0 ? ENOENT : 0;
+  }
+  if (id >= 0) {
+    change_file({{}, id, 0, {}, 0});
+    return 0;
+  }
+  std::string name;
+  const Id parent = find_parent(path, name);
+  if (parent < 0) {
+    return ENOENT;
+  }
+  id = static_cast<Id>(nodes_.size());
+  nodes_.emplace_back();
+  change_names({{parent, name, id}});
+  return 0;
+}
+
 FileSystem::Result<std::unique_ptr<File>> FaultFileSystem::do_open(const std::string& path, OpenMode mode) {
-  const std::scoped_lock lock(mutex_);
-  int error = 0;
-  if (next_call(error) == Fault::error) {
+  Call call(*this);
+  Id id = -1;
+  const int error = call.error != 0 ? call.error : open_id(path, mode, id);
+  if (error != 0) {
     return {error, nullptr};
-  }
-  Id id = find(path);
-  if (id >= 0 && nodes_[static_cast<std::size_t>(id)].is_directory) {
-    return {EISDIR, nullptr};
-  }
-  if (mode == OpenMode::create) {
-    if (id < 0) {
-      std::string name;
-      const Id parent = find_parent(path, name);
-      if (parent < 0) {
-        return {ENOENT, nullptr};
-      }
-      id = static_cast<Id>(nodes_.size());
-      nodes_.emplace_back();
-      change_names({{parent, name, id}});
-    } else {
-      change_file({{}, id, 0, {}, 0});
-    }
-  }
-  if (id < 0) {
-    return {ENOENT, nullptr};
   }
   return {0, std::make_unique<FaultFile>(path, *this, id)};
 }
 
 int FaultFileSystem::do_rename(const std::string& from, const std::string& to) {
-  const std::scoped_lock lock(mutex_);
-  int error = 0;
-  if (next_call(error) == Fault::error) {
-    return error;
+  const Call call(*this);
+  if (call.error != 0) {
+    return call.error;
   }
   std::string from_name;
   std::string to_name;
@@ -149,7 +166,7 @@ int FaultFileSystem::do_rename(const std::string& from, const std::string& to) {
     return ENOENT;
   }
   const Id there = find(to);
-  if (there >= 0 && !nodes_[static_cast<std::size_t>(there)].names.empty()) {
+  if (there >= 0 && !node(there).names.empty()) {
     return ENOTEMPTY;
   }
   change_names({{from_parent, from_name, -1}, {to_parent, to_name, id}});
@@ -157,17 +174,13 @@ int FaultFileSystem::do_rename(const std::string& from, const std::string& to) {
 }
 
 int FaultFileSystem::do_remove_file(const std::string& path) {
-  const std::scoped_lock lock(mutex_);
-  int error = 0;
-  if (next_call(error) == Fault::error) {
-    return error;
+  const Call call(*this);
+  if (call.error != 0) {
+    return call.error;
   }
   const Id id = find(path);
-  if (id < 0) {
-    return ENOENT;
-  }
-  if (nodes_[static_cast<std::size_t>(id)].is_directory) {
-    return EISDIR;
+  if (id < 0 || node(id).is_directory) {
+    return id < 0 ? ENOENT : EISDIR;
   }
   std::string name;
   const Id parent = find_parent(path, name);
@@ -176,18 +189,16 @@ int FaultFileSystem::do_remove_file(const std::string& path) {
 }
 
 int FaultFileSystem::do_remove_directory(const std::string& path) {
-  const std::scoped_lock lock(mutex_);
-  int error = 0;
-  if (next_call(error) == Fault::error) {
-    return error;
+  const Call call(*this);
+  if (call.error != 0) {
+    return call.error;
   }
   const Id id = find(path);
   if (id < 0) {
     return ENOENT;
   }
-  const Node& node = nodes_[static_cast<std::size_t>(id)];
-  if (!node.is_directory || !node.names.empty()) {
-    return node.is_directory ? ENOTEMPTY : ENOTDIR;
+  if (!node(id).is_directory || !node(id).names.empty()) {
+    return node(id).is_directory ? ENOTEMPTY : ENOTDIR;
   }
   std::string name;
   const Id parent = find_parent(path, name);
@@ -196,10 +207,9 @@ int FaultFileSystem::do_remove_directory(const std::string& path) {
 }
 
 int FaultFileSystem::do_make_directory(const std::string& path) {
-  const std::scoped_lock lock(mutex_);
-  int error = 0;
-  if (next_call(error) == Fault::error) {
-    return error;
+  const Call call(*this);
+  if (call.error != 0) {
+    return call.error;
   }
   if (find(path) >= 0) {
     return EEXIST;
@@ -217,75 +227,54 @@ int FaultFileSystem::do_make_directory(const std::string& path) {
 }
 
 FileSystem::Result<std::vector<std::string>> FaultFileSystem::do_list(const std::string& path) {
-  const std::scoped_lock lock(mutex_);
-  int error = 0;
-  if (next_call(error) == Fault::error) {
-    return {error, {}};
-  }
+  const Call call(*this);
   const Id id = find(path);
-  if (id < 0 || !nodes_[static_cast<std::size_t>(id)].is_directory) {
-    return {id < 0 ? ENOENT : ENOTDIR, {}};
+  if (call.error != 0 || id < 0 || !node(id).is_directory) {
+    return {call.error != 0 ? call.error : id < 0 ? ENOENT : ENOTDIR, {}};
   }
   std::vector<std::string> names;
-  for (const auto& [name, target] : nodes_[static_cast<std::size_t>(id)].names) {
+  for (const auto& [name, target] : node(id).names) {
     names.push_back(name);
   }
   return {0, std::move(names)};
 }
 
 FileSystem::Result<FileStatus> FaultFileSystem::do_status(const std::string& path) {
-  const std::scoped_lock lock(mutex_);
-  int error = 0;
-  if (next_call(error) == Fault::error) {
-    return {error, {}};
-  }
+  const Call call(*this);
   const Id id = find(path);
-  if (id < 0) {
-    return {ENOENT, {}};
+  if (call.error != 0 || id < 0) {
+    return {call.error != 0 ? call.error : ENOENT, {}};
   }
-  const Node& node = nodes_[static_cast<std::size_t>(id)];
-  return {0, {node.is_directory, node.content.size()}};
+  return {0, {node(id).is_directory, node(id).content.size(), !node(id).is_directory && links(id) == 1}};
 }
 
 int FaultFileSystem::do_sync_directory(const std::string& path) {
-  const std::scoped_lock lock(mutex_);
-  int error = 0;
-  if (next_call(error) == Fault::error) {
-    return error;
-  }
+  const Call call(*this);
   const Id id = find(path);
-  if (id < 0) {
-    return ENOENT;
+  if (call.error != 0 || id < 0) {
+    return call.error != 0 ? call.error : ENOENT;
   }
   ++changes_;
-  // A rename between two directories is durable as a whole once either is synced.
-  std::erase_if(pending_, [&](const Change& change) {
-    const bool here = std::any_of(change.names.begin(), change.names.end(),
-                                  [&](const NameChange& name) { return name.directory == id; });
-    for (const NameChange& name : change.names) {
-      auto& durable = nodes_[static_cast<std::size_t>(name.directory)].durable_names;
-      if (here && name.target < 0) {
-        durable.erase(name.name);
-      } else if (here) {
-        durable[name.name] = name.target;
+  for (Change& change : pending_) {
+    std::erase_if(change.names, [&](const NameChange& name) {
+      if (name.directory == id) {
+        apply(name, node(id).durable_names);
       }
-    }
-    return here;
-  });
+      return name.directory == id;
+    });
+  }
+  std::erase_if(pending_, [](const Change& change) { return change.file < 0 && change.names.empty(); });
   return 0;
 }
 
 FileSystem::Result<std::unique_ptr<FileLock>> FaultFileSystem::do_try_lock(const std::string& path,
                                                                            std::string_view owner) {
-  const std::scoped_lock lock(mutex_);
-  const bool absent = find(path) < 0;
-  Result<std::unique_ptr<File>> file = do_open(path, absent ? OpenMode::create : OpenMode::update);
-  if (file.error != 0) {
-    return {file.error, nullptr};
-  }
-  const Id id = find(path);
-  if (locked_.contains(id)) {
-    return {EWOULDBLOCK, nullptr};
+  const Call call(*this);
+  Id id = -1;
+  const OpenMode mode = find(path) < 0 ? OpenMode::create : OpenMode::update;
+  const int error = call.error != 0 ? call.error : open_id(path, mode, id);
+  if (error != 0 || locked_.contains(id)) {
+    return {error != 0 ? error : EWOULDBLOCK, nullptr};
   }
   locked_.insert(id);
   change_file({{}, id, 0, {}, 0});

@@ -30,10 +30,16 @@ IN_LIBRARY = [
     (r"\bthrow std::", "raise Error through fail() or require()"),
     (r"\bfast-math\b|\b-march\b", "instruction sets are chosen at run time"),
 ]
+# Where every call that reaches the disk must be one that tests can make fail.
+IN_CHECKPOINT = [
+    (r"<(fstream|filesystem|cstdio|stdio\.h|fcntl\.h|dirent\.h|sys/(stat|mman|uio|file)\.h)>|\bstd::(i|o)?fstream\b|"
+     r"\bstd::filesystem\b|(?<![\w)>])::(open|creat|p?read|p?write|f(data)?sync|rename|unlink|mkdir|rmdir|ftruncate)\(",
+     "go through FileSystem (core/base/filesystem.h)"),
+]
 # The places that are there to print or to end the process, and why.
 EXCEPTIONS = {
     "core/base/log.cpp": "the log itself",
-    "training/progress.cpp": "the progress bar",
+    "training/progress_line.cpp": "the progress bar",
     "training/option_parser.cpp": "the text of --help",
     "training/program.cpp": "the frame of a program: its one line of error",
     "cluster/worker_status.cpp": "rehearses a program that dies",
@@ -60,7 +66,8 @@ def check_words(tree):
     """No left-overs, no spellings that the house has replaced."""
     library = [n for n in tree.cpp(under=LIBRARY) if n not in EXCEPTIONS]
     return (banned(tree, tree.names(*CODE), EVERYWHERE, False) + banned(tree, tree.cpp(), IN_CPP, True) +
-            banned(tree, library, IN_LIBRARY, True))
+            banned(tree, library, IN_LIBRARY, True) +
+            banned(tree, tree.cpp(under=("checkpoint/",)), IN_CHECKPOINT, True))
 
 
 def check_eager_messages(tree):

@@ -56,6 +56,14 @@ class Words(unittest.TestCase):
                      'std::string pattern = "trireme_XX" "XXXX";', "operand(1);", "GTEST_SKIP() << why;"):
             self.assertEqual(places(text.check_words, core__base__a_cpp=line + "\n"), [], line)
 
+    def test_checkpoints_reach_the_disk_through_file_system_only(self):
+        for line in ("#include <fstream>", "#include <fcntl.h>", "::fsync(fd);", "const int n = ::pwrite(fd, p, n, 0);",
+                     "std::ofstream file(path);"):
+            self.assertEqual(places(text.check_words, checkpoint__a_cpp=line + "\n"), ["checkpoint/a.cpp:1"], line)
+        for line in ("files.rename(a, b);", "return ::getpid();", "Reader Reader::open(FileSystem& files);",
+                     "// as ::fsync() does"):
+            self.assertEqual(places(text.check_words, checkpoint__a_cpp=line + "\n"), [], line)
+
     def test_programs_may_print(self):
         self.assertEqual(places(text.check_words, examples__a_cpp='printf("x");\n'), [])
 

@@ -45,6 +45,18 @@ TEST(Metrics, AStepLineHasTheFieldsOfTheContract) {
       "\"page_faults\":7}\n");
 }
 
+TEST(Metrics, WhatSavingCostsIsToldWhereCheckpointsAreWritten) {
+  TextBuffer out;
+  append_step_line(out, {.step = 1, .save = SaveMetrics{.stall_seconds = 0.25}}, "tokens");
+  append_done_line(
+      out, {.save = SaveMetrics{.stall_seconds = 2, .saved_step = 40, .saves = 4, .waits = 1, .memory_bytes = 8192}},
+      "tokens");
+  const std::string text = text_of(out);
+  EXPECT_THAT(text, testing::HasSubstr("\"save_stall_ms\":250,\"saved_step\":null}\n"));
+  EXPECT_THAT(text, testing::HasSubstr("\"save_stall_ms\":2000,\"saved_step\":40,\"saves\":4,\"save_waits\":1,"
+                                       "\"save_memory_bytes\":8192}\n"));
+}
+
 TEST(Metrics, NotANumberAndInfinityAreNullAndTheLineStaysJson) {
   TextBuffer out;
   append_step_line(out, {.loss = std::nan(""), .grad_norm = std::numeric_limits<double>::infinity(), .items = 8},

@@ -137,6 +137,21 @@ TEST(Optimizer, SlotsWithoutAGradientAreLeftAloneButTheStepCounts) {
   EXPECT_EQ(optimizer.steps(), 1);
 }
 
+TEST(Optimizer, WhoStillReadsTheValuesIsAskedBeforeTheyChange) {
+  AdamW optimizer({.lr = 0.1});
+  const Array value = Array::full({3}, 1);
+  optimizer.attach({Slot{"a", {3}, 0, false, value, {}}});
+  std::vector<float> seen;
+  optimizer.set_before_update([&] { seen.push_back(value.to_vector<float>()[0]); });
+  optimizer.update({Array::full({3}, 1)});
+  const float after_first = value.to_vector<float>()[0];
+  optimizer.update({Array::full({3}, 1)});
+  EXPECT_EQ(seen, (std::vector<float>{1, after_first}));
+  optimizer.set_before_update({});
+  optimizer.update({Array::full({3}, 1)});
+  EXPECT_EQ(seen.size(), 2u);
+}
+
 TEST(Optimizer, GivenStateIsKeptAndWrongStateIsAnError) {
   AdamW optimizer;
   const Array m = Array::full({3}, 5);
