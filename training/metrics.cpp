@@ -33,6 +33,13 @@ void append_save(TextBuffer& out, const SaveMetrics& save) {
   save.saved_step < 0 ? append(out, ",\"saved_step\":null") : append(out, ",\"saved_step\":{}", save.saved_step);
 }
 
+void append_test(TextBuffer& out, const TestResult& test) {
+  for (const TestResult::Number& number : test.numbers) {
+    append_number(out, number.name, number.value);
+  }
+  append(out, ",\"test_examples\":{}", test.items);
+}
+
 double rate(double items, double seconds) { return seconds > 0 ? items / seconds : std::nan(""); }
 
 }  // namespace
@@ -59,8 +66,8 @@ void append_step_line(TextBuffer& out, const StepMetrics& step, std::string_view
 
 void append_epoch_line(TextBuffer& out, const EpochMetrics& epoch) {
   append(out, "{{\"epoch\":{}", epoch.epoch);
-  append_number(out, "accuracy", epoch.accuracy);
-  append(out, ",\"test_examples\":{},\"steps\":{}}}\n", epoch.test_items, epoch.steps);
+  append_test(out, epoch.test);
+  append(out, ",\"steps\":{}}}\n", epoch.steps);
 }
 
 void append_done_line(TextBuffer& out, const DoneMetrics& done, std::string_view unit) {
@@ -72,6 +79,9 @@ void append_done_line(TextBuffer& out, const DoneMetrics& done, std::string_view
     append_save(out, *done.save);
     append(out, ",\"saves\":{},\"save_waits\":{},\"save_memory_bytes\":{}", done.save->saves, done.save->waits,
            done.save->memory_bytes);
+  }
+  if (done.test) {
+    append_test(out, *done.test);
   }
   append(out, "}}\n");
 }

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "trireme/training/test_result.h"
+
 namespace trireme::training {
 
 // What checkpoints cost the training thread (copying, and waiting for the one before), and which one is complete on the
@@ -41,8 +43,7 @@ struct StepMetrics {
 struct EpochMetrics {
   std::int64_t epoch = 0;
   std::int64_t steps = 0;  // finished so far
-  double accuracy = 0;     // share of the test set that was right
-  std::int64_t test_items = 0;
+  TestResult test;
 };
 
 struct DoneMetrics {
@@ -53,6 +54,7 @@ struct DoneMetrics {
   std::uint64_t comm_bytes = 0;
   std::int64_t peak_rss_bytes = 0;
   std::optional<SaveMetrics> save = {};
+  std::optional<TestResult> test = {};
 };
 
 using TextBuffer = fmt::memory_buffer;
