@@ -20,8 +20,9 @@ std::int64_t most_together(const sharding::TrainingShape& shape,
   std::int64_t most = 0;
   std::int64_t all = 0;
   for (const sharding::PlannedParameter& parameter : parameters) {
-    most = std::max(most, parameter.shape.count());
-    all += parameter.shape.count();
+    const std::int64_t reduced = parameter.dense_gradient ? parameter.shape.count() : 0;
+    most = std::max(most, reduced);
+    all += reduced;
   }
   constexpr auto kBucket = static_cast<std::int64_t>(strategies::MirroredOptions{}.bucket_bytes / sizeof(float));
   return shape.zero_stage == 0 ? std::min(all, most + kBucket) : most;
