@@ -133,6 +133,7 @@ sharding::StateTensor FullySharded::state_tensor(std::string name, const Shape& 
 }
 
 std::vector<sharding::StateTensor> FullySharded::state() {
+  home_->settle();  // before a checkpoint is loaded into rows that others would still be gathering
   std::vector<sharding::StateTensor> state;
   const auto is_here = [&](std::size_t i) {  // a scalar is on one rank; of others there may be no rows
     return parameters()[i].tensor.dims() > 0 || !map_->owns_nothing(i);

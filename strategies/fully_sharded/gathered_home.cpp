@@ -163,9 +163,6 @@ void GatheredHome::publish(Touched touched) {
     for (std::size_t u = 0; u < units_.size(); ++u) {
       start_unshard(u);
     }
-    for (std::size_t u = 0; u < units_.size() && all; ++u) {
-      unshard(u);  // a checkpoint may be loaded next, into rows that others would still be reading
-    }
   }
 }
 

@@ -28,13 +28,14 @@ long allocations_of_later_steps(Module& model, const std::function<Tensor()>& lo
   }
   optim::AdamW adamw;
   adamw.attach(std::move(slots));
-  std::vector<Array> gradients(parameters.size());
+  std::vector<optim::Gradient> gradients(parameters.size());
   const auto step = [&] {
     loss().backward();
     ExactSum squares;
     for (std::size_t i = 0; i < parameters.size(); ++i) {
-      gradients[i] = parameters[i].tensor.grad().flatten();
-      optim::add_squares(squares, gradients[i], optim::row_length(parameters[i].tensor.shape()));
+      const Array gradient = parameters[i].tensor.grad().flatten();
+      gradients[i] = gradient;
+      optim::add_squares(squares, gradient, optim::row_length(parameters[i].tensor.shape()));
       parameters[i].tensor.zero_grad();
     }
     adamw.update(gradients, optim::clip_factor(optim::norm_of(squares), 1.0));
