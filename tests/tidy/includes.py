@@ -16,7 +16,7 @@ OWNERS = {
     r"xxhash": ("core", "checkpoint", "comm", "strategies", "training"),
     r"spdlog/": ("core/base",),
     r"nlohmann/": ("checkpoint", "comm", "training", "launcher"),
-    r"google/protobuf|.*\.pb\.h": ("checkpoint", "comm", "cluster", "launcher"),
+    r"google/protobuf|.*\.pb\.h": ("checkpoint", "comm", "cluster", "launcher", "strategies"),
     r"CLI/": ("launcher", "training"),
     r"grpc": ("cluster", "launcher", "strategies"),
     r"gloo/": ("comm/gloo",),

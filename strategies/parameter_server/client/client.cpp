@@ -1,0 +1,118 @@
+#include "trireme/strategies/parameter_server/client/client.h"
+
+#include <algorithm>
+
+#include "trireme/core/base/error.h"
+
+namespace trireme::strategies::parameter_server {
+namespace {
+
+using Time = std::chrono::steady_clock;
+
+}  // namespace
+
+Client::Client(Endpoint& endpoint, const Plan& plan, const Options& options)
+    : endpoint_(endpoint),
+      options_(options),
+      servers_(plan.servers),
+      requests_({.worker = endpoint.self().index,
+                 .life = options.life,
+                 .servers = plan.servers,
+                 .agreement = plan.text(),
+                 .retry_after = options.retry_after}) {
+  Outbox out;
+  requests_.start(Time::now(), out);
+  send(out);
+  for (int server = 0; server < servers_; ++server) {
+    wait_until(server, "hello", [&] { return requests_.welcomed(server); });
+  }
+}
+
+std::int64_t Client::first_step() const {
+  std::int64_t step = 0;
+  for (int server = 0; server < servers_; ++server) {
+    step = std::max(step, requests_.first_step(server));
+  }
+  return step;
+}
+
+void Client::send(Outbox& out) {
+  for (Outgoing& outgoing : out) {
+    const int server = outgoing.to.index;
+    const bool sent = endpoint_.send(outgoing.to, std::move(outgoing.parcel), deadline());
+    require(sent, "parameter server: server {} has taken nothing for {} ms; it hangs or is overloaded", server,
+            options_.timeout.count());
+  }
+  out.clear();
+}
+
+std::uint64_t Client::request(int server, Message message, std::vector<Array> arrays) {
+  Outbox out;
+  const std::uint64_t sequence = requests_.add(server, std::move(message), std::move(arrays), Time::now(), out);
+  send(out);
+  return sequence;
+}
+
+void Client::take_in(TimePoint until) {
+  Outbox out;
+  const TimePoint next = std::min(until, requests_.next_tick().value_or(until));
+  Endpoint::Event event = endpoint_.receive(next);
+  if (event.kind != Endpoint::Event::Kind::nothing) {
+    std::optional<Answer> answer = requests_.handle(Time::now(), std::move(event), out);
+    if (answer && answer->message.kind != Kind::ack) {
+      const std::pair key{answer->server, answer->message.sequence};
+      answers_.emplace(key, std::move(*answer));
+    }
+  }
+  requests_.tick(Time::now(), out);
+  send(out);
+}
+
+template <class Done>
+void Client::wait_until(int server, std::string_view what, const Done& done) {
+  const TimePoint begin = Time::now();
+  const TimePoint until = begin + options_.timeout;
+  while (!done()) {
+    const std::string& trouble = requests_.trouble(server);
+    require(Time::now() < until, "parameter server: server {} has not answered {} within {} ms{}{}; is it running?",
+            server, what, options_.timeout.count(), trouble.empty() ? "" : ": ", trouble);
+    take_in(until);
+  }
+  time_waiting_ += Time::now() - begin;
+}
+
+Client::Answer Client::wait(int server, std::uint64_t sequence) {
+  const std::pair key{server, sequence};
+  wait_until(server, "a request", [&] { return answers_.contains(key); });
+  return std::move(answers_.extract(key).mapped());
+}
+
+void Client::wait_for_all(int server) {
+  wait_until(server, "its pushes", [&] { return requests_.unanswered(server) == 0; });
+}
+
+void Client::poll() {
+  Endpoint::TimePoint now = Time::now();
+  std::size_t before = 0;
+  do {  // one more look after each arrival
+    before = 0;
+    for (int server = 0; server < servers_; ++server) {
+      before += requests_.unanswered(server);
+    }
+    take_in(now);
+    for (int server = 0; server < servers_; ++server) {
+      before -= requests_.unanswered(server);
+    }
+  } while (before != 0);
+}
+
+void Client::goodbye() {
+  for (int server = 0; server < servers_; ++server) {
+    request(server, {.kind = Kind::goodbye}, {});
+  }
+  for (int server = 0; server < servers_; ++server) {
+    wait_for_all(server);
+  }
+}
+
+}  // namespace trireme::strategies::parameter_server

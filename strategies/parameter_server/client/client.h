@@ -1,0 +1,62 @@
+// Client: a worker's requests over an endpoint, for a thread that can wait. It has no thread of its own: answers are
+// taken in while the caller waits, and in poll().
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "trireme/core/base/clock.h"
+#include "trireme/strategies/parameter_server/client/requests.h"
+#include "trireme/strategies/parameter_server/plan.h"
+
+namespace trireme::strategies::parameter_server {
+
+// Used by one thread. Every method raises Error if a server refuses, and names the server that was waited for in vain
+// when the time is over.
+class Client {
+ public:
+  using Answer = Requests::Answer;
+
+  struct Options {
+    std::uint64_t life = 1;
+    std::chrono::milliseconds timeout{60000};  // of each wait
+    std::chrono::milliseconds retry_after{1000};
+  };
+
+  // Says hello to all servers and waits until they have answered. The endpoint must outlive the client.
+  Client(Endpoint& endpoint, const Plan& plan, const Options& options);
+
+  // The step at which this worker begins: the first that every server lets it run.
+  std::int64_t first_step() const;
+  // Returns as soon as the endpoint has taken it. The arrays must not change until the answer is here.
+  std::uint64_t request(int server, Message message, std::vector<Array> arrays);
+  // Blocks until the request is answered. Once a request, unless it is a push: these are only counted.
+  Answer wait(int server, std::uint64_t sequence);
+  // Blocks until all pushes to this server are acknowledged, and everything before them answered.
+  void wait_for_all(int server);
+  // Takes in what has arrived.
+  void poll();
+  // Tells all servers that this worker is done, and waits until they know.
+  void goodbye();
+
+  std::chrono::nanoseconds time_waiting() const { return time_waiting_; }
+  std::uint64_t bytes_moved() const { return endpoint_.bytes_moved(); }
+
+ private:
+  using TimePoint = Endpoint::TimePoint;
+
+  TimePoint deadline() const { return std::chrono::steady_clock::now() + options_.timeout; }
+  void send(Outbox& out);
+  void take_in(TimePoint until);
+  template <class Done>
+  void wait_until(int server, std::string_view what, const Done& done);
+
+  Endpoint& endpoint_;
+  Options options_;
+  int servers_;
+  Requests requests_;
+  std::map<std::pair<int, std::uint64_t>, Answer> answers_;  // not asked for yet
+  std::chrono::nanoseconds time_waiting_{0};
+};
+
+}  // namespace trireme::strategies::parameter_server
