@@ -22,8 +22,13 @@ void StalenessClock::leave(int worker) { workers_[static_cast<std::size_t>(worke
 
 void StalenessClock::finish(int worker, std::int64_t step) {
   std::int64_t& clock = workers_[static_cast<std::size_t>(worker)].clock;
-  require(step == clock, "staleness clock: worker {} has pushed step {}, step {} expected", worker, step, clock);
+  require(step >= clock, "worker {} has pushed step {} when step {} was expected", worker, step, clock);
   clock = step + 1;
+}
+
+void StalenessClock::reach(int worker, std::int64_t step) {
+  std::int64_t& clock = workers_[static_cast<std::size_t>(worker)].clock;
+  clock = std::max(clock, step);
 }
 
 bool StalenessClock::may_start(std::int64_t step) const { return !staleness_ || slowest() >= step - *staleness_; }

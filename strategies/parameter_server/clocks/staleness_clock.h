@@ -21,8 +21,12 @@ class StalenessClock {
   std::int64_t join(int worker);
   // The worker is dead or done: it holds nobody back any more.
   void leave(int worker);
-  // The pushes of its step `step` were applied. Steps come in order.
+  // The pushes of its step `step` were applied. Steps come in order; a new life may begin later than this clock says,
+  // where another server knew more of the worker.
   void finish(int worker, std::int64_t step);
+
+  // The worker is at this step: its life has nothing to push any more of the steps before.
+  void reach(int worker, std::int64_t step);
 
   // All of what step `step` must see was applied.
   bool may_start(std::int64_t step) const;

@@ -78,7 +78,6 @@ void Server::hello(int index, const Message& message) {
   if (ledger_.life(index) != before) {
     worker.early.clear();
     if (was_open) {
-      ++deaths_;
       engine_->leave(index, fmt::format("worker {} was restarted", index), *this);
     }
     worker.seen = true;
@@ -169,7 +168,6 @@ void Server::tick(TimePoint now, Outbox& out) {
   for (int index = 0; index < plan_.workers; ++index) {
     Worker& worker = workers_[static_cast<std::size_t>(index)];
     if (worker.dead_at && *worker.dead_at <= now) {
-      ++deaths_;
       close(index, fmt::format("worker {} was lost: {}", index, std::exchange(worker.lost, {})));
     }
   }

@@ -34,8 +34,8 @@ class Server final : private Replies {
   bool finished() const;
 
   const Shard& shard() const { return shard_; }
-  // How many workers were declared dead so far.
-  int deaths() const { return deaths_; }
+  // A life of the worker has begun, and is not over: others wait for it as far as they are bound to.
+  bool is_living(int worker) const { return ledger_.is_open(worker); }
 
  private:
   static constexpr std::size_t kEarlyMax = 1024;  // requests of a worker that wait for an earlier one
@@ -63,7 +63,6 @@ class Server final : private Replies {
   RequestLedger ledger_;
   std::vector<Worker> workers_;
   std::string agreement_;
-  int deaths_ = 0;
   Outbox* out_ = nullptr;  // of the call in progress
 };
 

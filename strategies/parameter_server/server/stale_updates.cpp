@@ -35,6 +35,8 @@ void StaleUpdates::request(const Request& request, Replies& replies) {
       read(request, replies);
       return;
     case Kind::pull:
+      clock_.reach(request.worker, request.message.step);
+      wake(replies);
       read(request, replies);
       return;
     default:
