@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
   const Array value = random_values(parameters, "value"), gradient = random_values(parameters, "gradient");
   const Array source = random_values(parameters, "source"), target = random_values(parameters, "target");
   adamw.attach({optim::Slot{"w", {parameters}, 0, false, value, {}}});
-  const std::vector<Array> gradients = {gradient};
+  const std::vector<optim::Gradient> gradients = {gradient};
 
   std::vector<double> updates, copies, additions, ratios;
   const double n = static_cast<double>(parameters);

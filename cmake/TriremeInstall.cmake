@@ -33,7 +33,7 @@ configure_file(cmake/trireme.pc.in trireme.pc @ONLY)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/trireme.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 
 if(TRIREME_BUILD_PROGRAMS)
-  foreach(program trireme_cli train_gpt train_classifier)
+  foreach(program trireme_cli train_gpt train_classifier train_recommender)
     if(TARGET ${program})
       install(TARGETS ${program} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
     endif()

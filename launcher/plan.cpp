@@ -144,7 +144,7 @@ Reply ask(const Program& program, cluster::PlanRequest request) {
   }
   fail_usage(
       "trireme plan: {} {}; only programs built with training::run_program that call session.plan() can be "
-      "planned (train_gpt, train_classifier)",
+      "planned (train_gpt, train_classifier, train_recommender)",
       program.arguments.front(),
       understood ? "did not answer" : "does not know the question: it was ended before it would train");
 }

@@ -46,7 +46,7 @@ void append(Unit& unit, std::size_t index, const PlannedParameter& parameter, in
   const std::int64_t elements = padded_to_lines(parameter.shape.count());
   UnitParameter place{index, unit.elements, -1, row_offsets(parameter.shape, group_size)};
   unit.elements += elements;
-  if (parameter.trained) {
+  if (parameter.dense_gradient) {
     place.gradient_offset = unit.gradient_elements;
     unit.gradient_elements += elements;
   }

@@ -26,8 +26,8 @@ constexpr std::int64_t padded_to_lines(std::int64_t count) {
 struct PlannedParameter {
   std::string name;
   Shape shape;
-  bool trained = true;    // a frozen one has no gradient
-  std::string unit = {};  // the path of its unit's module; "" is the root unit
+  bool dense_gradient = true;  // one of its size: frozen parameters have none, sparse tables only the touched rows
+  std::string unit = {};       // the path of its unit's module; "" is the root unit
 };
 
 // A parameter's place in its unit. Offsets are in elements and multiples of a cache line.

@@ -1,5 +1,5 @@
-// Where a rank's gradients go, and how those of all ranks become one: what LaneStrategy asks of mirrored and of fully
-// sharded training.
+// Where a rank's dense gradients go, and how those of all ranks become one: what LaneStrategy asks of mirrored and of
+// fully sharded training. (Those of sparse tables: sparse_gradients.h.)
 #pragma once
 
 #include <cstddef>

@@ -28,6 +28,22 @@ void LaneStrategy::prepare(nn::Module& model, optim::Optimizer& optimizer) {
   model_buffers_ = model.buffers();
   require(!parameters_.empty(), "{}: the model has no parameters; register them with add_parameter()", name());
   require_same_parameters(communicator(), parameters_);
+  find_trained();
+  require(!trained_.empty(), "{}: every parameter is frozen; there is nothing to train", name());
+  require_memory_for_step();
+  place_parameters();
+  place_buffers();
+  const auto first_table = std::ranges::find_if(
+      trained_, [this](const TrainedParameter& parameter) { return parameters_[parameter.index].sparse; });
+  gradients_ = make_gradients({trained_.begin(), first_table});
+  sparse_gradients_ =
+      std::make_unique<SparseGradients>(communicator(), std::vector<TrainedParameter>(first_table, trained_.end()));
+  attach_optimizer();
+  step_context().owner = this;
+  step_context().seed = seed_;
+}
+
+void LaneStrategy::find_trained() {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const nn::NamedParameter& parameter = parameters_[i];
     require(parameter.tensor.dtype() == DType::f32, "{}: parameter {} has dtype {}; f32 expected", name(),
@@ -36,14 +52,8 @@ void LaneStrategy::prepare(nn::Module& model, optim::Optimizer& optimizer) {
       trained_.push_back({parameter.name, parameter.tensor, parameter.tensor.node(), i});
     }
   }
-  require(!trained_.empty(), "{}: every parameter is frozen; there is nothing to train", name());
-  require_memory_for_step();
-  place_parameters();
-  place_buffers();
-  gradients_ = make_gradients(trained_);
-  attach_optimizer();
-  step_context().owner = this;
-  step_context().seed = seed_;
+  std::ranges::stable_partition(
+      trained_, [this](const TrainedParameter& parameter) { return !parameters_[parameter.index].sparse; });
 }
 
 // With one lane a rank and without activations: the least that a step will take. Programs whose model knows its
@@ -70,7 +80,7 @@ void LaneStrategy::place_buffers() {
 
 void LaneStrategy::attach_optimizer() {
   std::vector<optim::Slot> slots = make_slots();
-  flat_gradients_.assign(slots.size(), Array());
+  slot_gradients_.assign(slots.size(), {});
   optimizer_->attach(std::move(slots), [this] {
     if (!leaf_open_ && !accumulated_ && leaves_done_ == 0) {  // between lanes gradients belong to the strategy
       clear_gradients();
@@ -110,6 +120,7 @@ double LaneStrategy::begin_backward(const Array& loss, double weight, bool weigh
           context.leaf);
   if (!accumulated_) {
     gradients_->open_leaf({height_, plan.lanes.leaves[done].merges, done + 1 == plan.lanes.leaves.size(), &plan});
+    sparse_gradients_->open_leaf();
     leaf_ = {0, 0, false};
   }
   leaf_.unscaled = !by_loader || weight_depends_on_data;
@@ -130,6 +141,7 @@ bool LaneStrategy::step() {
   const int merges = plan.lanes.leaves[static_cast<std::size_t>(leaves_done_)].merges;
   leaf_.loss = leaf_.weight > 0 ? leaf_.loss / leaf_.weight : 0;
   gradients_->end_leaf(used_);
+  sparse_gradients_->end_leaf(height_, merges, used_);
   scalars_->add_leaf(leaf_, used_, height_, merges);
   leaf_open_ = false;
   height_ += 1 - merges;
@@ -160,18 +172,20 @@ void LaneStrategy::finish_step(const StepPlan& plan) {
   enter_phase(Phase::reducing);
   const auto waited = communicator().time_waiting();
   gradients_->finish();
+  sparse_gradients_->reduce(plan);
   scalars_->reduce(plan);
   if (scalars_->unscaled()) {
     gradients_->scale(1.0 / scalars_->weight_sum());
+    sparse_gradients_->scale(1.0 / scalars_->weight_sum());
   }
   const double norm = global_grad_norm();
   for (std::size_t i = 0; i < trained_.size(); ++i) {
     const bool used = scalars_->used(i) && trained_[i].tensor.requires_grad();
-    flat_gradients_[trained_[i].index] = used ? gradients_->reduced(i) : Array();
+    slot_gradients_[trained_[i].index] = used ? gradient_of_slot(i) : optim::Gradient();
   }
   enter_phase(Phase::updating);
-  optimizer_->update(flat_gradients_, optim::clip_factor(norm, max_norm_));
-  std::ranges::fill(flat_gradients_, Array());  // views would keep buffers alive that the next step replaces
+  optimizer_->update(slot_gradients_, optim::clip_factor(norm, max_norm_));
+  std::ranges::fill(slot_gradients_, optim::Gradient());  // views keep buffers alive that the next step replaces
   after_update();
   report_ = {steps_done_++, scalars_->loss_sum() / scalars_->weight_sum(), scalars_->weight_sum(), norm,
              communicator().time_waiting() - waited};
@@ -181,13 +195,35 @@ void LaneStrategy::finish_step(const StepPlan& plan) {
   enter_phase(Phase::between_steps);
 }
 
+// What this rank updates of a sparse table are its own rows; the gradient of all is on every rank.
+optim::Gradient LaneStrategy::gradient_of_slot(std::size_t trained) const {
+  const std::size_t dense = trained_.size() - sparse_gradients_->tables();
+  if (trained < dense) {
+    return gradients_->reduced(trained);
+  }
+  const optim::Slot& slot = optimizer_->slots()[trained_[trained].index];
+  const std::int64_t row = optim::row_length(slot.shape);
+  return rows_between(sparse_gradients_->reduced(trained - dense), slot.first / row,
+                      (slot.first + slot.value.count()) / row);
+}
+
+std::vector<Array> LaneStrategy::touched_rows() const {
+  std::vector<Array> touched(parameters_.size());
+  const std::size_t dense = trained_.size() - sparse_gradients_->tables();
+  for (std::size_t t = dense; t < trained_.size(); ++t) {
+    touched[trained_[t].index] = sparse_gradients_->reduced(t - dense).rows;
+  }
+  return touched;
+}
+
 // Each rank squares its share of the rows; the exact sum makes the result independent of the shares.
 double LaneStrategy::global_grad_norm() {
   ExactSum sum;
-  for (std::size_t i = 0; i < trained_.size(); ++i) {
+  comm::Communicator& ranks = norm_ranks();
+  for (std::size_t i = 0; i < trained_.size() - sparse_gradients_->tables(); ++i) {
     optim::add_squares(sum, gradients_->rows_for_norm(i), optim::row_length(trained_[i].tensor.shape()));
   }
-  comm::Communicator& ranks = norm_ranks();
+  sparse_gradients_->add_squares(sum, ranks.rank(), ranks.size());
   if (ranks.size() > 1) {
     if (!norm_limbs_.defined()) {
       norm_limbs_ = ranks.allocate({ExactSum::kLimbs}, DType::i64);

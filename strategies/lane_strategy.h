@@ -10,6 +10,7 @@
 #include "trireme/sharding/training_shape.h"
 #include "trireme/strategies/batch_sums.h"
 #include "trireme/strategies/gradient_reduction.h"
+#include "trireme/strategies/sparse_gradients.h"
 #include "trireme/strategies/step_plans.h"
 #include "trireme/strategies/step_scalars.h"
 #include "trireme/strategies/strategy.h"
@@ -43,7 +44,7 @@ class LaneStrategy : public Strategy {
   // The steps of prepare(), in this order, all collective. Gives every parameter its values where the strategy keeps
   // them: rank 0's where it has some, else the first ones of the seed.
   virtual void place_parameters() = 0;
-  // Where the gradients of these go.
+  // Where the gradients of these go: trained parameters but sparse tables, whose rows SparseGradients sees to.
   virtual std::unique_ptr<GradientReduction> make_gradients(std::vector<TrainedParameter> trained) = 0;
   // What this rank updates: one slot for each parameter of the model, in order.
   virtual std::vector<optim::Slot> make_slots() = 0;
@@ -57,6 +58,8 @@ class LaneStrategy : public Strategy {
   nn::Module& model() { return *model_; }
   optim::Optimizer& optimizer() { return *optimizer_; }
   bool prepared() const { return gradients_ != nullptr; }
+  // [parameter]: of sparse tables the numbers of the rows that the last step touched on any rank; else undefined.
+  std::vector<Array> touched_rows() const;
   std::vector<nn::NamedParameter>& parameters() { return parameters_; }
   const std::vector<nn::NamedBuffer>& model_buffers() const { return model_buffers_; }
   // For state(): the model's buffers, which every rank holds whole.
@@ -65,10 +68,12 @@ class LaneStrategy : public Strategy {
  private:
   void require_memory_for_step();
   void place_buffers();
+  void find_trained();
   void attach_optimizer();
   void clear_gradients();
   const StepPlan& current_plan();
   void finish_step(const StepPlan& plan);
+  optim::Gradient gradient_of_slot(std::size_t trained) const;
   double global_grad_norm();
 
   comm::World world_;
@@ -77,13 +82,14 @@ class LaneStrategy : public Strategy {
   optim::Optimizer* optimizer_ = nullptr;
   std::vector<nn::NamedParameter> parameters_;
   std::vector<nn::NamedBuffer> model_buffers_;
-  std::vector<TrainedParameter> trained_;
+  std::vector<TrainedParameter> trained_;  // sparse tables last
   std::unique_ptr<GradientReduction> gradients_;
+  std::unique_ptr<SparseGradients> sparse_gradients_;
   std::unique_ptr<StepScalars> scalars_;
   std::unique_ptr<BatchSums> batch_sums_;
   StepPlans plans_;
   Array norm_limbs_;
-  std::vector<Array> flat_gradients_;  // [slot], for the optimizer
+  std::vector<optim::Gradient> slot_gradients_;  // [slot], for the optimizer
 
   int leaves_done_ = 0;        // of this rank in this step
   int height_ = 0;             // of the stack of partial sums

@@ -14,8 +14,8 @@ std::vector<sharding::PlannedParameter> planned_parameters(const nn::Module& mod
   }
   std::vector<sharding::PlannedParameter> planned;
   for (const nn::NamedParameter& parameter : model.parameters()) {
-    planned.push_back(
-        {parameter.name, parameter.tensor.shape(), parameter.tensor.requires_grad(), unit_of.at(parameter.name)});
+    planned.push_back({parameter.name, parameter.tensor.shape(), parameter.tensor.requires_grad() && !parameter.sparse,
+                       unit_of.at(parameter.name)});
   }
   return planned;
 }

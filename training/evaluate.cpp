@@ -1,10 +1,12 @@
 #include "trireme/training/evaluate.h"
 
 #include <algorithm>
+#include <span>
 
 #include "trireme/core/base/error.h"
 #include "trireme/core/base/step_context.h"
 #include "trireme/core/data/loader.h"
+#include "trireme/training/ranking.h"
 
 namespace trireme::training {
 
@@ -24,34 +26,70 @@ std::int64_t count_right(const Array& scores, const Array& labels) {
 
 namespace {
 
-// Where a forward pass is an affair of all ranks (sharded parameters are gathered for it), each must run as many: the
-// ranks that have a batch less than the first ones run one item again.
-void pad_forwards(nn::Module& model, const data::Dataset& test, comm::Communicator& ranks, std::int64_t batch_size) {
+// Calls use(batch) for this rank's share of the test set. Where a forward pass is an affair of all ranks (sharded
+// parameters are gathered for it), each must run as many: the ranks that have a batch less than the first ones run
+// `pad` on one item.
+template <class Use, class Pad>
+void share_out(const data::Dataset& test, comm::Communicator& ranks, std::int64_t batch_size, const Use& use,
+               const Pad& pad) {
+  data::for_each_batch(test, batch_size, {ranks.rank(), ranks.size(), ranks.size()}, use);
   const std::int64_t batches = (test.count() + batch_size - 1) / batch_size;
   const std::int64_t in_last_round = batches % ranks.size();
   if (in_last_round != 0 && ranks.rank() >= in_last_round) {
     data::Batch batch;
     const std::int64_t first_item = 0;
     test.fetch({&first_item, 1}, batch);
-    model(batch.inputs);
+    pad(batch);
   }
 }
 
 }  // namespace
 
-Accuracy measure_accuracy(nn::Module& model, const data::Dataset& test, strategies::Strategy& strategy,
-                          std::int64_t batch_size) {
+TestResult measure_accuracy(nn::Module& model, const data::Dataset& test, strategies::Strategy& strategy,
+                            std::int64_t batch_size) {
   const NoGrad no_grad;
   comm::Communicator& ranks = strategy.communicator();
   std::int64_t right = 0;
-  data::for_each_batch(test, batch_size, {ranks.rank(), ranks.size(), ranks.size()}, [&](const data::Batch& batch) {
-    right += count_right(model(batch.inputs).array(), batch.labels);
-  });
-  pad_forwards(model, test, ranks, batch_size);
+  share_out(
+      test, ranks, batch_size,
+      [&](const data::Batch& batch) { right += count_right(model(batch.inputs).array(), batch.labels); },
+      [&](const data::Batch& batch) { model(batch.inputs); });
   const Array total = ranks.allocate({1}, DType::i64);
   *total.data<std::int64_t>() = right;
   ranks.all_reduce(total, comm::ReduceOp::sum, {.name = "right answers on the test set"}).wait();
-  return {*total.data<std::int64_t>(), test.count()};
+  const auto items = static_cast<double>(test.count());
+  const double share = items > 0 ? static_cast<double>(*total.data<std::int64_t>()) / items : 0;
+  return {{{"accuracy", share}},
+          test.count(),
+          fmt::format("{:.2f} % of {} test examples are right", 100 * share, test.count())};
+}
+
+// Each rank writes its items' places and leaves zeros elsewhere: their sum over the ranks is exact.
+TestResult measure_clicks(const std::function<Tensor(const data::Batch&)>& logits, const data::Dataset& test,
+                          strategies::Strategy& strategy, std::int64_t batch_size) {
+  const NoGrad no_grad;
+  comm::Communicator& ranks = strategy.communicator();
+  const std::int64_t count = test.count();
+  const Array all = ranks.allocate({2 * count}, DType::f32);
+  all.fill(0);
+  const std::span<float> scores = all.span<float>().first(static_cast<std::size_t>(count));
+  const std::span<float> labels = all.span<float>().last(static_cast<std::size_t>(count));
+  auto next = static_cast<std::size_t>(ranks.rank() * batch_size);
+  share_out(
+      test, ranks, batch_size,
+      [&](const data::Batch& batch) {
+        const Array given = logits(batch).array();
+        std::ranges::copy(given.span<float>(), scores.begin() + static_cast<std::ptrdiff_t>(next));
+        std::ranges::copy(batch.labels.span<float>(), labels.begin() + static_cast<std::ptrdiff_t>(next));
+        next += static_cast<std::size_t>(ranks.size() * batch_size);
+      },
+      [&](const data::Batch& batch) { logits(batch); });
+  ranks.all_reduce(all, comm::ReduceOp::sum, {.name = "scores of the test set"}).wait();
+  const double auc = area_under_curve(scores, labels);
+  const double log_loss = mean_log_loss(scores, labels);
+  return {{{"auc", auc}, {"log_loss", log_loss}},
+          count,
+          fmt::format("AUC {:.5f}, log loss {:.5f} on {} test examples", auc, log_loss, count)};
 }
 
 }  // namespace trireme::training

@@ -28,6 +28,13 @@ void append_number(TextBuffer& out, std::string_view name, double value) {
   }
 }
 
+void append_test(TextBuffer& out, const TestResult& test) {
+  for (const TestResult::Number& number : test.numbers) {
+    append_number(out, number.name, number.value);
+  }
+  append(out, ",\"test_examples\":{}", test.items);
+}
+
 double rate(double items, double seconds) { return seconds > 0 ? items / seconds : std::nan(""); }
 
 }  // namespace
@@ -50,15 +57,19 @@ void append_step_line(TextBuffer& out, const StepMetrics& step, std::string_view
 
 void append_epoch_line(TextBuffer& out, const EpochMetrics& epoch) {
   append(out, "{{\"epoch\":{}", epoch.epoch);
-  append_number(out, "accuracy", epoch.accuracy);
-  append(out, ",\"test_examples\":{},\"steps\":{}}}\n", epoch.test_items, epoch.steps);
+  append_test(out, epoch.test);
+  append(out, ",\"steps\":{}}}\n", epoch.steps);
 }
 
 void append_done_line(TextBuffer& out, const DoneMetrics& done, std::string_view unit) {
   append(out, "{{\"done\":true,\"steps\":{},\"params_hash\":\"{}\",\"{}_per_s\":", done.steps, done.params_hash, unit);
   std::isfinite(done.items_per_second) ? append(out, "{:.9g}", done.items_per_second) : append(out, "null");
-  append(out, ",\"backend\":\"{}\",\"comm_bytes\":{},\"peak_rss_bytes\":{}}}\n", done.backend, done.comm_bytes,
+  append(out, ",\"backend\":\"{}\",\"comm_bytes\":{},\"peak_rss_bytes\":{}", done.backend, done.comm_bytes,
          done.peak_rss_bytes);
+  if (done.test) {
+    append_test(out, *done.test);
+  }
+  append(out, "}}\n");
 }
 
 void append_stopped_line(TextBuffer& out, std::int64_t steps, std::string_view cause, bool saved) {

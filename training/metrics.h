@@ -5,9 +5,12 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "trireme/training/test_result.h"
 
 namespace trireme::training {
 
@@ -29,8 +32,7 @@ struct StepMetrics {
 struct EpochMetrics {
   std::int64_t epoch = 0;
   std::int64_t steps = 0;  // finished so far
-  double accuracy = 0;     // share of the test set that was right
-  std::int64_t test_items = 0;
+  TestResult test;
 };
 
 struct DoneMetrics {
@@ -40,6 +42,7 @@ struct DoneMetrics {
   std::string_view backend = {};
   std::uint64_t comm_bytes = 0;
   std::int64_t peak_rss_bytes = 0;
+  std::optional<TestResult> test = {};
 };
 
 using TextBuffer = fmt::memory_buffer;

@@ -81,8 +81,7 @@ void StepReporter::skip_time() { last_ = Clock::now(); }
 void StepReporter::epoch(const EpochMetrics& metrics) {
   append_epoch_line(line_, metrics);
   file_.write(line_);
-  note(fmt::format("epoch {}: {:.2f} % of {} test examples are right", metrics.epoch, 100 * metrics.accuracy,
-                   metrics.test_items));
+  note(fmt::format("epoch {}: {}", metrics.epoch, metrics.test.text));
 }
 
 void StepReporter::note(std::string_view text) { progress_.note(text); }

@@ -16,6 +16,7 @@
 #include "trireme/training/early_stopping.h"
 #include "trireme/training/progress.h"
 #include "trireme/training/stop_vote.h"
+#include "trireme/training/test_result.h"
 
 namespace trireme::training {
 
@@ -29,15 +30,7 @@ struct EpochEnd {
   std::int64_t epoch = 0;               // from 0
   std::int64_t steps = 0;               // finished so far
   double mean_loss = 0;                 // over the epoch's steps, those before a resume included
-  std::optional<double> accuracy = {};  // of the test set, where there is one
-};
-
-// Share of a test set that was right.
-struct Accuracy {
-  std::int64_t right = 0;
-  std::int64_t items = 0;
-
-  double share() const { return items > 0 ? static_cast<double>(right) / static_cast<double>(items) : 0; }
+  std::optional<TestResult> test = {};  // where there is a test set
 };
 
 struct CheckpointOptions {
@@ -65,8 +58,9 @@ struct TrainerOptions {
   // The loss of one micro-batch, a mean; nothing: cross_entropy(model(inputs), labels).
   std::function<Tensor(const data::Batch&)> loss = {};
   // Measures the test set at each epoch's end. Called on all ranks, may communicate, and must return the same on all.
-  std::function<Accuracy()> evaluate = {};
-  // Watches the accuracy where there is a test set, else the epoch's mean loss.
+  std::function<TestResult()> evaluate = {};
+  bool evaluate_at_end = false;  // also behind the last step: for FitResult and the metrics' last line
+  // Watches the first number of the test set where there is one, else the epoch's mean loss.
   std::optional<EarlyStoppingOptions> early_stopping = {};
 
   // Called on every rank; Trainer::stop() may be called from them.
@@ -82,6 +76,7 @@ struct FitResult {
   double loss = 0;              // of the last step; NaN without one
   double items_per_second = 0;  // median after warm-up; on rank 0
   std::string params_hash = {};
+  std::optional<TestResult> test = {};  // with evaluate_at_end, unless the run was interrupted
 };
 
 }  // namespace trireme::training

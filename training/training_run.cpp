@@ -106,25 +106,29 @@ void TrainingRun::after_epoch() {
   epoch_loss_ = 0;
   epoch_weight_ = 0;
   if (options_.evaluate) {
-    const PhaseScope evaluating(Phase::evaluating);
-    trainer_.model().train(false);
-    const Accuracy accuracy = [this] {
-      const NoGrad no_grad;
-      return options_.evaluate();
-    }();
-    trainer_.model().train(true);
-    end.accuracy = accuracy.share();
-    reporter_.epoch(
-        {.epoch = end.epoch, .steps = end.steps, .accuracy = accuracy.share(), .test_items = accuracy.items});
+    end.test = evaluate();
+    reporter_.epoch({.epoch = end.epoch, .steps = end.steps, .test = *end.test});
     reporter_.skip_time();
   }
   if (options_.on_epoch_end) {
     options_.on_epoch_end(end);
   }
-  if (options_.early_stopping && early_stopping_.should_stop(end.accuracy.value_or(end.mean_loss))) {
+  if (options_.early_stopping && early_stopping_.should_stop(end.test ? end.test->watched() : end.mean_loss)) {
     reporter_.note(fmt::format("no improvement since {} epochs: stopping early", options_.early_stopping->patience));
     trainer_.stop();
   }
+}
+
+TestResult TrainingRun::evaluate() {
+  if (!last_test_ || tested_at_ != steps_done_) {
+    const PhaseScope evaluating(Phase::evaluating);
+    const NoGrad no_grad;
+    trainer_.model().train(false);
+    last_test_ = options_.evaluate();
+    trainer_.model().train(true);
+    tested_at_ = steps_done_;
+  }
+  return *last_test_;
 }
 
 StopReason TrainingRun::wish() const {
@@ -185,6 +189,9 @@ FitResult TrainingRun::finish() {
     const PhaseScope exporting(Phase::exporting);
     export_model(options_.export_file, strategy_);
   }
+  if (!interrupted && options_.evaluate && options_.evaluate_at_end) {
+    result.test = evaluate();
+  }
   result.params_hash = strategies::params_hash(strategy_);
   if (interrupted) {
     const char* cause = stop_ == StopReason::signal ? signal_name(StopSignals::received()) : "time limit";
@@ -205,7 +212,8 @@ void TrainingRun::write_done(FitResult& result) {
   result.items_per_second = reporter_.done({.steps = steps_done_,
                                             .params_hash = result.params_hash,
                                             .backend = ranks.backend(),
-                                            .comm_bytes = strategy_.bytes_moved()});
+                                            .comm_bytes = strategy_.bytes_moved(),
+                                            .test = result.test});
 }
 
 }  // namespace trireme::training

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 #include "trireme/core/data/loader.h"
 #include "trireme/training/checkpointing.h"
@@ -24,6 +25,7 @@ class TrainingRun {
   void train_step();
   void after_step();
   void after_epoch();
+  TestResult evaluate();
   void begin_step();
   StopReason wish() const;
   void save();
@@ -50,6 +52,8 @@ class TrainingRun {
   double epoch_loss_;
   double epoch_weight_;
   StopReason stop_ = StopReason::none;
+  std::optional<TestResult> last_test_;  // and
+  std::int64_t tested_at_ = -1;          // after so many steps
 };
 
 }  // namespace trireme::training

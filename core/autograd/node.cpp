@@ -78,6 +78,7 @@ void Gradients::add(int input, Array gradient) {
     return;
   }
   LeafNode* leaf = target->as_leaf();
+  require_no_rows(input);
   target->contributed_ = true;
   Array& place = leaf != nullptr ? leaf->gradient_ : target->incoming_;
   if (place.defined()) {
@@ -104,6 +105,27 @@ void Gradients::add(int input, Array gradient) {
   }
 }
 
+bool Gradients::wants_rows(int input) const {
+  Node* target = node_.inputs_[input];
+  LeafNode* leaf = target == nullptr ? nullptr : target->as_leaf();
+  return leaf != nullptr && leaf->keeps_rows_;
+}
+
+void Gradients::add_rows(int input, const SparseRows& rows) {
+  LeafNode& leaf = *node_.inputs_[input]->as_leaf();
+  leaf.contributed_ = true;
+  leaf.row_gradient_ = trireme::add_rows(leaf.row_gradient_, rows);
+}
+
+void Gradients::require_no_rows(int input) const {
+  if (wants_rows(input)) [[unlikely]] {
+    fail(
+        "backward of {}: input {} is a table marked sparse, whose gradient is the rows that were looked up; use it in "
+        "ops::embedding or ops::embedding_bag only, or do not mark it sparse",
+        node_.name(), input);
+  }
+}
+
 // Before something is added to the elements of `place`: they may be shared with the gradient of another node, or be a
 // view with strides. A leaf's are its own from the start.
 void Gradients::own(Array& place, bool leaf) {
@@ -119,6 +141,7 @@ void Gradients::wrong_gradient(int input, const Array& gradient, const Shape& sh
 std::pair<Array, bool> Gradients::prepare(int input, const Shape& shape, DType dtype) {
   Node* target = node_.inputs_[input];
   LeafNode* leaf = target->as_leaf();
+  require_no_rows(input);
   target->contributed_ = true;
   Array& place = leaf != nullptr ? leaf->gradient_ : target->incoming_;
   const bool fits = place.defined() ? place.shape() == shape && place.dtype() == dtype

@@ -14,6 +14,7 @@
 
 #include "trireme/core/array/allocator.h"
 #include "trireme/core/array/array.h"
+#include "trireme/core/array/sparse_rows.h"
 
 namespace trireme {
 
@@ -94,6 +95,9 @@ constexpr DType gradient_dtype(DType value) { return value == DType::bf16 ? DTyp
 //
 // A strategy may give the leaf a `buffer` (a view of a communication bucket): the gradient is then written there
 // directly. Several backward passes without take() accumulate in the same place.
+//
+// A leaf that keeps rows (an embedding table marked sparse) never has a gradient of its own size: ops that look rows up
+// give it the rows that they touched, and from others a gradient is an Error.
 class LeafNode final : public Node {
  public:
   // `dtype` is the gradient's; the value's may be another (Tensor::set_compute_value).
@@ -106,13 +110,22 @@ class LeafNode final : public Node {
   // The gradient so far; undefined if none arrived since clear().
   const Array& gradient() const { return gradient_; }
   void set_gradient(Array gradient);
-  void clear() { gradient_ = Array(); }
+  void clear() {
+    gradient_ = Array();
+    row_gradient_ = {};
+  }
   // Where the next gradient is to be written: of the gradient's shape and dtype, contiguous. An undefined Array:
   // anywhere.
   void set_buffer(Array buffer);
   const Array& buffer() const { return buffer_; }
   // Runs after the leaf's last contribution in a backward pass, unless there was none. One hook; empty removes it.
   void set_ready_hook(std::function<void()> hook) { ready_hook_ = std::move(hook); }
+
+  // REQUIRES: f32, two dims. For good.
+  void keep_rows() { keeps_rows_ = true; }
+  bool keeps_rows() const { return keeps_rows_; }
+  // Of a leaf that keeps rows, instead of gradient(): the rows that were touched since clear(), undefined if none.
+  const SparseRows& row_gradient() const { return row_gradient_; }
 
  private:
   friend class Gradients;
@@ -122,6 +135,8 @@ class LeafNode final : public Node {
   DType dtype_;
   Array gradient_;
   Array buffer_;
+  SparseRows row_gradient_;
+  bool keeps_rows_ = false;
   std::function<void()> ready_hook_;
 };
 
@@ -134,6 +149,11 @@ class Gradients {
   // Adds `gradient` to the gradient of the input. An array whose only owner is this argument is taken over without
   // copy.
   void add(int input, Array gradient);
+
+  // Whether the input is a leaf that keeps rows; then add_rows() is the only way to give it a gradient. Later calls add
+  // to earlier ones, row by row.
+  bool wants_rows(int input) const;
+  void add_rows(int input, const SparseRows& rows);
 
   // For kernels that can write into a given place: calls write(target, accumulate), where `target` is a contiguous
   // array of the given shape and the kernel must do target += gradient if `accumulate`, else target = gradient.
@@ -151,6 +171,7 @@ class Gradients {
   explicit Gradients(Node& node) : node_(node) {}
   std::pair<Array, bool> prepare(int input, const Shape& shape, DType dtype);
   static void own(Array& place, bool leaf);
+  void require_no_rows(int input) const;
   [[noreturn]] void wrong_gradient(int input, const Array& gradient, const Shape& shape, DType dtype) const;
 
   Node& node_;

@@ -7,6 +7,11 @@
 #include "trireme/core/base/random.h"
 
 namespace trireme::data {
+namespace {
+
+constexpr std::uint64_t kScatter = 2'654'435'761;  // a prime: coprime to every smaller number of rows
+
+}  // namespace
 
 Clicks::Clicks(const ClicksOptions& options) : options_(options) {
   require_usage(
@@ -19,12 +24,15 @@ Clicks::Clicks(const ClicksOptions& options) : options_(options) {
   rows_of_column_ = options.rows / options.categories;
 }
 
-// The inverse of the distribution function of the density x^-exponent on [1, rows + 1).
+// The inverse of the distribution function of the density x^-exponent on [1, rows + 1) gives a popularity rank. Popular
+// rows then lie scattered over the column, as hashed ones do: ranks times a prime.
 std::int64_t Clicks::draw_row(double u) const {
   const double power = 1 - options_.exponent;
   const double top = std::pow(static_cast<double>(rows_of_column_ + 1), power);
   const double x = std::pow(1 + u * (top - 1), 1 / power);
-  return std::clamp(static_cast<std::int64_t>(x) - 1, std::int64_t{0}, rows_of_column_ - 1);
+  const auto rank = std::clamp(static_cast<std::int64_t>(x) - 1, std::int64_t{0}, rows_of_column_ - 1);
+  return static_cast<std::int64_t>(static_cast<unsigned __int128>(rank) * kScatter %
+                                   static_cast<unsigned __int128>(rows_of_column_));
 }
 
 void Clicks::fetch(std::span<const std::int64_t> items, Batch& batch) const {

@@ -12,7 +12,7 @@ struct ClicksOptions {
   std::int64_t rows = 100'000;  // of the table; each category column has its own range of rows / columns of them
   std::int64_t categories = 8;  // columns
   std::int64_t dense = 4;       // columns
-  double exponent = 1.1;        // the k-th most popular row is seen in proportion to k^-exponent
+  double exponent = 1.1;        // the k-th most popular row of a column is seen in proportion to k^-exponent
   std::uint64_t seed = 0;
 };
 
@@ -29,7 +29,7 @@ class Clicks final : public Dataset {
   bool in_memory() const override { return false; }  // each item is computed
 
  private:
-  std::int64_t draw_row(double u) const;  // popularity rank within a column, from a uniform number
+  std::int64_t draw_row(double u) const;  // within a column, from a uniform number
 
   ClicksOptions options_;
   std::int64_t rows_of_column_;

@@ -54,6 +54,15 @@ float number(const std::string& text, const CsvFields& line, std::size_t column)
   return static_cast<float>(value);
 }
 
+float label(const std::string& text, const CsvFields& line, std::size_t column, bool click) {
+  require(!text.empty(), "table {}, line {}, column {}: the label is missing, a number expected", line.file(),
+          line.line(), column);
+  const float value = number(text, line, column);
+  require(!click || value == 0 || value == 1, "table {}, line {}, column {}: label '{}' found, 0 or 1 expected",
+          line.file(), line.line(), column, text);
+  return value;
+}
+
 std::int64_t category(const std::string& text, std::size_t column, std::int64_t rows) {
   const XXH64_hash_t hash = XXH3_64bits_withSeed(text.data(), text.size(), column);
   return static_cast<std::int64_t>(hash % static_cast<std::uint64_t>(rows));
@@ -67,7 +76,7 @@ struct Table {
 
 void append_row(const CsvFields& line, const Columns& columns, const CsvOptions& options, Table& table) {
   const std::vector<std::string>& fields = line.fields();
-  table.labels.push_back(number(fields[columns.label], line, columns.label));
+  table.labels.push_back(label(fields[columns.label], line, columns.label, options.click_labels));
   for (const std::size_t column : columns.dense) {
     const float value = number(fields[column], line, column);
     table.dense.push_back(options.log_dense ? std::log1p(std::fmax(value, 0.0f)) : value);
@@ -85,34 +94,43 @@ std::vector<std::string> numbered(std::size_t count) {
   return names;
 }
 
+void append_table(const std::filesystem::path& path, const CsvOptions& options, Table& table) {
+  const std::vector<std::uint8_t> bytes = read_file(path);
+  CsvFields line(path.string(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, options.delimiter);
+  require(line.next(), "table {}: it is empty", path.string());
+  const std::size_t width = line.fields().size();
+  const Columns columns = find_columns(options.header ? line.fields() : numbered(width), options, path.string());
+  const std::size_t before = table.labels.size();
+  for (bool more = options.header ? line.next() : true; more; more = line.next()) {
+    require(line.fields().size() == width, "table {}, line {}: {} fields found, {} expected", path.string(),
+            line.line(), line.fields().size(), width);
+    append_row(line, columns, options, table);
+  }
+  require(table.labels.size() > before, "table {}: it has a header but no rows", path.string());
+}
+
 }  // namespace
 
 CsvOptions CsvOptions::criteo(std::int64_t rows) {
-  CsvOptions options{.delimiter = '\t', .header = false, .label = "0", .rows = rows, .log_dense = true};
+  CsvOptions options{
+      .delimiter = '\t', .header = false, .label = "0", .rows = rows, .click_labels = true, .log_dense = true};
   for (int column = 1; column <= 39; ++column) {
     (column <= 13 ? options.dense : options.categories).push_back(std::to_string(column));
   }
   return options;
 }
 
-Csv::Csv(const std::filesystem::path& path, const CsvOptions& options) {
+Csv::Csv(const std::vector<std::filesystem::path>& paths, const CsvOptions& options) {
   require_usage(options.rows > 0, "data::Csv: {} rows given, a positive number expected", options.rows);
-  const std::vector<std::uint8_t> bytes = read_file(path);
-  CsvFields line(path.string(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, options.delimiter);
-  require(line.next(), "table {}: it is empty", path.string());
-  const std::size_t width = line.fields().size();
-  const Columns columns = find_columns(options.header ? line.fields() : numbered(width), options, path.string());
+  require_usage(!paths.empty(), "data::Csv: no file given");
   Table table;
-  for (bool more = options.header ? line.next() : true; more; more = line.next()) {
-    require(line.fields().size() == width, "table {}, line {}: {} fields found, {} expected", path.string(),
-            line.line(), line.fields().size(), width);
-    append_row(line, columns, options, table);
+  for (const std::filesystem::path& path : paths) {
+    append_table(path, options, table);
   }
-  require(!table.labels.empty(), "table {}: it has a header but no rows", path.string());
   const auto count = static_cast<std::int64_t>(table.labels.size());
   labels_ = Array::from(table.labels, {count});
-  dense_ = Array::from(table.dense, {count, static_cast<std::int64_t>(columns.dense.size())});
-  categories_ = Array::from(table.categories, {count, static_cast<std::int64_t>(columns.categories.size())});
+  dense_ = Array::from(table.dense, {count, static_cast<std::int64_t>(options.dense.size())});
+  categories_ = Array::from(table.categories, {count, static_cast<std::int64_t>(options.categories.size())});
 }
 
 void Csv::fetch(std::span<const std::int64_t> items, Batch& batch) const {

@@ -16,7 +16,8 @@ struct CsvOptions {
   std::vector<std::string> dense = {};  // number columns; an empty field is 0
   std::vector<std::string> categories = {};  // text columns; field text x of column c becomes hash(c, x) mod rows
   std::int64_t rows = 1 << 20;
-  bool log_dense = false;  // dense values x become log(1 + max(x, 0))
+  bool click_labels = false;  // a label other than 0 and 1 is an error
+  bool log_dense = false;     // dense values x become log(1 + max(x, 0))
 
   // The Criteo click logs: tabs, no header, label, 13 counts, 26 categories.
   static CsvOptions criteo(std::int64_t rows);
@@ -25,10 +26,11 @@ struct CsvOptions {
 // Batches: inputs f32 [items, dense columns], categories i64 [items, category columns], labels f32 [items].
 class Csv final : public Dataset {
  public:
-  // Reads the whole file. Fields may stand in double quotes ("" is a quote); lines end with LF or CRLF. Raises Error,
-  // naming file, line and column, for an absent or empty file, unknown columns, a line with another number of fields,
-  // or a field that should be a number.
-  Csv(const std::filesystem::path& path, const CsvOptions& options);
+  // Reads the files, which have the same columns, behind each other. Fields may stand in double quotes ("" is a quote);
+  // lines end with LF or CRLF. Raises Error, naming file, line and column, for an absent or empty file, unknown
+  // columns, a line with another number of fields, or a field that should be a number.
+  Csv(const std::vector<std::filesystem::path>& paths, const CsvOptions& options);
+  Csv(const std::filesystem::path& path, const CsvOptions& options) : Csv(std::vector{path}, options) {}
 
   std::int64_t count() const override { return labels_.count(); }
   void fetch(std::span<const std::int64_t> items, Batch& batch) const override;

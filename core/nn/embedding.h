@@ -9,7 +9,9 @@
 namespace trireme::nn {
 
 struct EmbeddingOptions {
-  bool sparse = false;  // lazy updates: rows that no index of the step named are left alone by the optimizer
+  // The gradient is the rows that the step's indices name, and the optimizer leaves all others alone (lazy updates: no
+  // decay, no momentum). A step then costs what it touches, whatever the size of the table.
+  bool sparse = false;
   Init init = Init::normal(0, 1);
 };
 

@@ -28,6 +28,11 @@ Tensor Module::forward(const Tensor& /*input*/) {
 Tensor Module::add_parameter(std::string name, const Shape& shape, Init init, DType dtype, bool sparse) {
   require_name(name, "parameter");
   Tensor tensor = Tensor::leaf(Array::deferred(shape, dtype));
+  if (sparse) {
+    require(shape.dims() == 2 && dtype == DType::f32, "add_parameter: sparse '{}' of {}{} given, an f32 table expected",
+            name, name_of(dtype), shape);
+    tensor.leaf_node().keep_rows();
+  }
   state_->parameters.push_back({{std::move(name), tensor, init, sparse}, false});
   return tensor;
 }

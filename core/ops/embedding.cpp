@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int64_t kRowTile = 256;
 constexpr std::int64_t kColumnTile = 256;
+constexpr std::int64_t kAhead = 16;  // rows of a large table are in no cache: asked for so many before they are read
 
 template <class Index>
 void check_range(const Index* indices, std::int64_t count, std::int64_t rows) {
@@ -28,6 +29,7 @@ void gather(const Array& table, const Index* indices, std::int64_t count, const 
   std::byte* to = out.bytes_data();
   parallel_for(count, kRowTile, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
+      __builtin_prefetch(from + static_cast<std::size_t>(indices[std::min(i + kAhead, end - 1)]) * row_bytes);
       std::memcpy(to + static_cast<std::size_t>(i) * row_bytes, from + static_cast<std::size_t>(indices[i]) * row_bytes,
                   row_bytes);
     }
@@ -76,24 +78,29 @@ Tensor embedding(const Tensor& table, const Array& indices) {
                                   : gather(rows, index, dense.count(), out);
     });
   }
-  return record("embedding", std::move(out), {&table},
-                [dense, shape = table.shape(), dtype](const Array& gradient, Gradients& gradients) {
-                  const Array dy = gradient.contiguous();
-                  gradients.write(0, shape, dtype, [&](const Array& target, bool accumulate) {
-                    if (!accumulate) {
-                      std::memset(target.bytes_data(), 0, target.bytes());
-                    }
-                    if (dy.count() == 0) {
-                      return;
-                    }
-                    dispatch_real(dtype, "embedding", [&](auto tag) {
-                      using T = decltype(tag);
-                      dispatch_indices(dense, "embedding", "indices", [&](const auto* index) {
-                        scatter_add(dy.data<T>(), index, dense.count(), shape[1], target.data<T>());
-                      });
-                    });
-                  });
-                });
+  return record(
+      "embedding", std::move(out), {&table},
+      [dense, shape = table.shape(), dtype](const Array& gradient, Gradients& gradients) {
+        const Array dy = gradient.contiguous();
+        if (gradients.wants_rows(0)) {
+          gradients.add_rows(0, sum_duplicates(dense.flatten().to(DType::i64), dy.reshape({dense.count(), shape[1]})));
+          return;
+        }
+        gradients.write(0, shape, dtype, [&](const Array& target, bool accumulate) {
+          if (!accumulate) {
+            std::memset(target.bytes_data(), 0, target.bytes());
+          }
+          if (dy.count() == 0) {
+            return;
+          }
+          dispatch_real(dtype, "embedding", [&](auto tag) {
+            using T = decltype(tag);
+            dispatch_indices(dense, "embedding", "indices", [&](const auto* index) {
+              scatter_add(dy.data<T>(), index, dense.count(), shape[1], target.data<T>());
+            });
+          });
+        });
+      });
 }
 
 }  // namespace trireme::ops

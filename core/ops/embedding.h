@@ -9,7 +9,7 @@ namespace trireme::ops {
 
 // out[.., :] = table[indices[..], :] for table [V, C] (f32 or f64; bf16 gives f32 rows) and indices of dtype i64, i32
 // or u8, any shape. An index outside [0, V) raises Error naming it and its place. The gradient adds rows in the order
-// of the indices, whatever the number of threads.
+// of the indices, whatever the number of threads; a table that keeps rows (LeafNode) gets the touched ones only.
 Tensor embedding(const Tensor& table, const Array& indices);
 
 // Calls f(const Index*) for the elements of a contiguous i64, i32 or u8 array; `op` and `what` name it in the error.

@@ -88,6 +88,23 @@ void backward(const Bags& bags, const T* gradient, std::int64_t width, T* dtable
   });
 }
 
+// What each position of the list adds to its row: f32 [n, D].
+Array contributions(const Bags& bags, const Array& gradient) {
+  const std::int64_t width = gradient.size(1);
+  const Array out = Array::empty({bags.indices.count(), width});
+  const float* from = gradient.data<float>();
+  float* to = out.data<float>();
+  for (std::int64_t bag = 0; bag < bags.count(); ++bag, from += width) {
+    const auto share = bags.share<float>(bag);
+    for (std::int64_t i = bags.begin(bag); i < bags.end(bag); ++i, to += width) {
+      for (std::int64_t d = 0; d < width; ++d) {
+        to[d] = from[d] * share;
+      }
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 Tensor embedding_bag(const Tensor& table, const Array& indices, const Array& offsets, BagMode mode) {
@@ -102,6 +119,10 @@ Tensor embedding_bag(const Tensor& table, const Array& indices, const Array& off
   });
   return record("embedding_bag", std::move(result), {&table},
                 [bags, shape = rows.shape()](const Array& gradient, Gradients& gradients) {
+                  if (gradients.wants_rows(0)) {
+                    gradients.add_rows(0, sum_duplicates(bags.indices, contributions(bags, gradient)));
+                    return;
+                  }
                   gradients.write(0, shape, gradient.dtype(), [&](const Array& target, bool accumulate) {
                     if (!accumulate) {
                       target.fill(0);

@@ -61,6 +61,28 @@ TracedTensor embedding(MemoryTrace& trace, std::int64_t rows, std::int64_t colum
   return trace.record({.count = rows * columns});
 }
 
+TracedTensor sparse_embedding(MemoryTrace& trace, std::int64_t rows, std::int64_t columns) {
+  constexpr std::int64_t kNumber = 2;  // i64
+  return trace.record({.count = rows * columns, .backward_scratch = {kNumber * rows, rows * columns}});
+}
+
+TracedTensor dot_interaction(MemoryTrace& trace, const TracedTensor& dense, const TracedTensor& rows,
+                             std::int64_t result) {
+  return trace.record({.count = result, .inputs = {&dense, &rows}, .keeps = {&dense, &rows}});
+}
+
+TracedTensor concat(MemoryTrace& trace, const TracedTensor& a, const TracedTensor& b) {
+  return trace.record({.count = a.count() + b.count(), .inputs = {&a, &b}, .delivery = Delivery::fresh});
+}
+
+TracedTensor binary_cross_entropy(MemoryTrace& trace, const TracedTensor& logits) {
+  return trace.record({.count = 1,
+                       .inputs = {&logits},
+                       .keeps = {&logits},
+                       .forward_scratch = {logits.count()},
+                       .delivery = Delivery::fresh});
+}
+
 TracedTensor cross_entropy(MemoryTrace& trace, const TracedTensor& logits, std::int64_t rows) {
   return trace.record({.count = 1,
                        .inputs = {&logits},

@@ -25,6 +25,15 @@ TracedTensor reshape(MemoryTrace& trace, const TracedTensor& x);
 TracedTensor causal_self_attention(MemoryTrace& trace, const TracedTensor& qkv, std::int64_t rows, std::int64_t heads);
 // Rows of a table: rows * columns elements; keeps the indices, which are the batch's.
 TracedTensor embedding(MemoryTrace& trace, std::int64_t rows, std::int64_t columns);
+// The same of a table that is marked sparse: its gradient, the touched rows and their numbers, is made in backward.
+TracedTensor sparse_embedding(MemoryTrace& trace, std::int64_t rows, std::int64_t columns);
+// dense [items, width] and rows [items, n, width] -> [items, result]; keeps both.
+TracedTensor dot_interaction(MemoryTrace& trace, const TracedTensor& dense, const TracedTensor& rows,
+                             std::int64_t result);
+// Joins a and b in new memory.
+TracedTensor concat(MemoryTrace& trace, const TracedTensor& a, const TracedTensor& b);
+// The log loss; keeps the logits.
+TracedTensor binary_cross_entropy(MemoryTrace& trace, const TracedTensor& logits);
 // Losses of `rows` rows. The first keeps the logits; the second the gradients of x and of the table [classes, width],
 // made chunk by chunk in the forward pass.
 TracedTensor cross_entropy(MemoryTrace& trace, const TracedTensor& logits, std::int64_t rows);

@@ -97,13 +97,13 @@ Adagrad::Adagrad(const AdagradOptions& options) : Optimizer(options.lr), options
   check_options("Adagrad", options);
 }
 
-void Adagrad::update_slot(Slot& slot, const Array& gradient, double gradient_scale) {
+void Adagrad::update_slot(Slot& slot, const Gradient& gradient, double gradient_scale) {
   const AdagradStep step = step_of(options_, learning_rate(), gradient_scale);
-  const float* g = gradient.data<float>();
+  const float* g = gradient.values();
   float* value = slot.value.data<float>();
   float* sum = slot.state[0].data<float>();
-  for_each_piece(slot, gradient, [&](std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(adagrad_kernel)(step, g + begin, value + begin, sum + begin, end - begin);
+  for_each_piece(slot, gradient, [&](std::int64_t from, std::int64_t begin, std::int64_t count) {
+    HWY_DYNAMIC_DISPATCH(adagrad_kernel)(step, g + from, value + begin, sum + begin, count);
   });
 }
 
@@ -111,16 +111,14 @@ RowwiseAdagrad::RowwiseAdagrad(const AdagradOptions& options) : Optimizer(option
   check_options("RowwiseAdagrad", options);
 }
 
-void RowwiseAdagrad::update_slot(Slot& slot, const Array& gradient, double gradient_scale) {
+void RowwiseAdagrad::update_slot(Slot& slot, const Gradient& gradient, double gradient_scale) {
   const AdagradStep step = step_of(options_, learning_rate(), gradient_scale);
   const std::int64_t row = row_length(slot.shape);
-  const float* g = gradient.data<float>();
+  const float* g = gradient.values();
   float* value = slot.value.data<float>();
   float* sums = slot.state[0].data<float>();
-  for_each_row_piece(slot, gradient, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t r = begin; r < end; ++r) {
-      update_row(step, g + r * row, value + r * row, sums + r, row);
-    }
+  for_each_row(slot, gradient, [&](std::int64_t from, std::int64_t r) {
+    update_row(step, g + from * row, value + r * row, sums + r, row);
   });
 }
 

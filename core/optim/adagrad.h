@@ -24,7 +24,7 @@ class Adagrad final : public Optimizer {
   const AdagradOptions& options() const { return options_; }
 
  private:
-  void update_slot(Slot& slot, const Array& gradient, double gradient_scale) override;
+  void update_slot(Slot& slot, const Gradient& gradient, double gradient_scale) override;
 
   AdagradOptions options_;
 };
@@ -39,7 +39,7 @@ class RowwiseAdagrad final : public Optimizer {
   const AdagradOptions& options() const { return options_; }
 
  private:
-  void update_slot(Slot& slot, const Array& gradient, double gradient_scale) override;
+  void update_slot(Slot& slot, const Gradient& gradient, double gradient_scale) override;
 
   AdagradOptions options_;
 };

@@ -15,7 +15,7 @@ Adam::Adam(const AdamOptions& options) : Optimizer(options.lr), options_(options
   check_adam_rule("Adam", rule_of(options, options.lr));
 }
 
-void Adam::update_slot(Slot& slot, const Array& gradient, double gradient_scale) {
+void Adam::update_slot(Slot& slot, const Gradient& gradient, double gradient_scale) {
   adam_update(adam_step(rule_of(options_, learning_rate()), steps() + 1, gradient_scale), slot, gradient);
 }
 

@@ -24,7 +24,7 @@ class Adam final : public Optimizer {
   const AdamOptions& options() const { return options_; }
 
  private:
-  void update_slot(Slot& slot, const Array& gradient, double gradient_scale) override;
+  void update_slot(Slot& slot, const Gradient& gradient, double gradient_scale) override;
 
   AdamOptions options_;
 };

@@ -74,13 +74,13 @@ AdamStep adam_step(const AdamRule& rule, std::int64_t t, double gradient_scale) 
           .epsilon = static_cast<float>(rule.epsilon)};
 }
 
-void adam_update(const AdamStep& step, Slot& slot, const Array& gradient) {
-  const float* g = gradient.data<float>();
+void adam_update(const AdamStep& step, Slot& slot, const Gradient& gradient) {
+  const float* g = gradient.values();
   float* value = slot.value.data<float>();
   float* m = slot.state[0].data<float>();
   float* v = slot.state[1].data<float>();
-  for_each_piece(slot, gradient, [&](std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(adam_kernel)(step, g + begin, value + begin, m + begin, v + begin, end - begin);
+  for_each_piece(slot, gradient, [&](std::int64_t from, std::int64_t begin, std::int64_t count) {
+    HWY_DYNAMIC_DISPATCH(adam_kernel)(step, g + from, value + begin, m + begin, v + begin, count);
   });
 }
 

@@ -30,7 +30,7 @@ struct AdamRule {
 AdamStep adam_step(const AdamRule& rule, std::int64_t t, double gradient_scale);
 
 // Runs the step on a slot with state {exp_avg, exp_avg_sq}.
-void adam_update(const AdamStep& step, Slot& slot, const Array& gradient);
+void adam_update(const AdamStep& step, Slot& slot, const Gradient& gradient);
 
 // Raises Error (usage) naming `optimizer` unless 0 <= beta < 1, epsilon >= 0 and decay >= 0.
 void check_adam_rule(const char* optimizer, const AdamRule& rule);

@@ -15,7 +15,7 @@ AdamW::AdamW(const AdamWOptions& options) : Optimizer(options.lr), options_(opti
   check_adam_rule("AdamW", rule_of(options, options.lr, options.weight_decay));
 }
 
-void AdamW::update_slot(Slot& slot, const Array& gradient, double gradient_scale) {
+void AdamW::update_slot(Slot& slot, const Gradient& gradient, double gradient_scale) {
   const double decay = slot.shape.dims() >= options_.decay_min_dims ? options_.weight_decay : 0;
   adam_update(adam_step(rule_of(options_, learning_rate(), decay), steps() + 1, gradient_scale), slot, gradient);
 }

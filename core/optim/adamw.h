@@ -25,7 +25,7 @@ class AdamW final : public Optimizer {
   const AdamWOptions& options() const { return options_; }
 
  private:
-  void update_slot(Slot& slot, const Array& gradient, double gradient_scale) override;
+  void update_slot(Slot& slot, const Gradient& gradient, double gradient_scale) override;
 
   AdamWOptions options_;
 };

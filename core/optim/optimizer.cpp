@@ -25,6 +25,35 @@ void check_slot(const Slot& slot, bool whole_rows) {
   }
 }
 
+void check_rows(const Slot& slot, const SparseRows& gradient) {
+  const std::int64_t row = row_length(slot.shape);
+  require(slot.sparse, "Optimizer::update: parameter '{}': a gradient of rows given for a slot that is not sparse",
+          slot.name);
+  require(gradient.values.dtype() == DType::f32 && gradient.values.is_contiguous() && gradient.rows.is_contiguous() &&
+              gradient.values.count() == gradient.rows.count() * row,
+          "Optimizer::update: parameter '{}' of shape {}: rows {} with values {} given, contiguous i64[n] and f32[n, "
+          "{}] expected",
+          slot.name, to_string(slot.shape), gradient.rows, gradient.values, row);
+  const std::int64_t first = slot.first / row;
+  const std::int64_t last = first + slot.value.count() / row;
+  for (const std::int64_t touched : gradient.rows.span<std::int64_t>()) {
+    require(touched >= first && touched < last,
+            "Optimizer::update: parameter '{}': a gradient of row {} given to the slot of rows [{}, {})", slot.name,
+            touched, first, last);
+  }
+}
+
+void check_dense(const Slot& slot, const Array& gradient) {
+  require(!slot.sparse,
+          "Optimizer::update: sparse parameter '{}': dense gradient {} given, the rows that were touched expected",
+          slot.name, gradient);
+  if (gradient.dtype() != DType::f32 || !(gradient.shape() == slot.value.shape()) || !gradient.is_contiguous())
+      [[unlikely]] {
+    fail("Optimizer::update: parameter '{}': gradient {} given, a contiguous {} expected", slot.name,
+         describe(gradient), describe(slot.value));
+  }
+}
+
 }  // namespace
 
 std::int64_t row_length(const Shape& parameter) {
@@ -50,22 +79,18 @@ void Optimizer::attach(std::vector<Slot> slots, std::function<void()> clear_grad
   clear_gradients_ = std::move(clear_gradients);
 }
 
-void Optimizer::update(const std::vector<Array>& gradients, double gradient_scale) {
+void Optimizer::update(const std::vector<Gradient>& gradients, double gradient_scale) {
   require(gradients.size() == slots_.size(), "Optimizer::update: {} gradients given for {} slots; attach() comes first",
           gradients.size(), slots_.size());
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    const Array& gradient = gradients[i];
+    const Gradient& gradient = gradients[i];
     if (!gradient.defined()) {
       continue;
     }
-    Slot& slot = slots_[i];
-    if (gradient.dtype() != DType::f32 || !(gradient.shape() == slot.value.shape()) || !gradient.is_contiguous())
-        [[unlikely]] {
-      fail("Optimizer::update: parameter '{}': gradient {} given, a contiguous {} expected", slot.name,
-           describe(gradient), describe(slot.value));
-    }
-    if (gradient.count() > 0) {
-      update_slot(slot, gradient, gradient_scale);
+    const bool by_rows = gradient.rows.defined();
+    by_rows ? check_rows(slots_[i], gradient.rows) : check_dense(slots_[i], gradient.dense);
+    if ((by_rows ? gradient.rows.values : gradient.dense).count() > 0) {
+      update_slot(slots_[i], gradient, gradient_scale);
     }
   }
   ++steps_;

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "trireme/core/array/array.h"
+#include "trireme/core/array/sparse_rows.h"
 
 namespace trireme::optim {
 
@@ -16,9 +18,24 @@ struct Slot {
   std::string name;          // the parameter's
   Shape shape;               // of the whole parameter: rules by dims look here
   std::int64_t first = 0;    // the piece's first element within the whole, row-major
-  bool sparse = false;       // rows that no gradient touched are left alone (lazy updates)
+  bool sparse = false;       // gradients are rows; those that they do not name are left alone (lazy updates)
   Array value;               // flat, contiguous: updated in place
   std::vector<Array> state;  // flat; one for each of state_names(), as long as value (or its rows); made by attach()
+};
+
+// What a slot is updated by: of a sparse slot the rows that were touched, numbered as in the whole parameter (each
+// once, all within the slot's piece); of others a flat array as long as the slot's value. Neither: the slot is left
+// alone.
+struct Gradient {
+  Gradient() = default;
+  Gradient(Array values) : dense(std::move(values)) {}        // NOLINT(google-explicit-constructor): update({gradient})
+  Gradient(SparseRows touched) : rows(std::move(touched)) {}  // NOLINT(google-explicit-constructor)
+
+  bool defined() const { return dense.defined() || rows.defined(); }
+  const float* values() const { return (rows.defined() ? rows.values : dense).data<float>(); }
+
+  Array dense;
+  SparseRows rows;
 };
 
 class Optimizer {
@@ -36,9 +53,9 @@ class Optimizer {
   void attach(std::vector<Slot> slots, std::function<void()> clear_gradients = {});
   std::vector<Slot>& slots() { return slots_; }
 
-  // Updates every slot: gradients[i] is flat and as long as slots()[i].value, or undefined (no gradient: left alone).
-  // Each gradient is multiplied by `gradient_scale` (clipping) on the way. Counts one step.
-  void update(const std::vector<Array>& gradients, double gradient_scale = 1.0);
+  // Updates every slot by its gradient, multiplied by `gradient_scale` (clipping) on the way. Counts one step. Raises
+  // Error, naming the parameter, for gradients that do not fit their slots.
+  void update(const std::vector<Gradient>& gradients, double gradient_scale = 1.0);
 
   double learning_rate() const { return learning_rate_; }
   void set_learning_rate(double value) { learning_rate_ = value; }
@@ -55,9 +72,9 @@ class Optimizer {
 
  protected:
   explicit Optimizer(double learning_rate) : learning_rate_(learning_rate) {}
-  // One slot of a step. REQUIRES (checked): gradient is contiguous f32, as long as slot.value, not empty. steps() still
-  // counts the updates before this one.
-  virtual void update_slot(Slot& slot, const Array& gradient, double gradient_scale) = 0;
+  // One slot of a step. REQUIRES (checked): the gradient fits the slot and is not empty; for_each_piece and
+  // for_each_row (flat.h) walk it. steps() still counts the updates before this one.
+  virtual void update_slot(Slot& slot, const Gradient& gradient, double gradient_scale) = 0;
 
  private:
   double learning_rate_;

@@ -83,17 +83,17 @@ std::vector<std::string> SGD::state_names() const {
   return options_.momentum > 0 ? std::vector<std::string>{"momentum_buffer"} : std::vector<std::string>{};
 }
 
-void SGD::update_slot(Slot& slot, const Array& gradient, double gradient_scale) {
+void SGD::update_slot(Slot& slot, const Gradient& gradient, double gradient_scale) {
   const SgdStep step{static_cast<float>(gradient_scale), static_cast<float>(options_.weight_decay),
                      static_cast<float>(learning_rate()), static_cast<float>(options_.momentum), options_.nesterov};
-  const float* g = gradient.data<float>();
+  const float* g = gradient.values();
   float* value = slot.value.data<float>();
   float* buffer = slot.state.empty() ? nullptr : slot.state[0].data<float>();
-  for_each_piece(slot, gradient, [&](std::int64_t begin, std::int64_t end) {
+  for_each_piece(slot, gradient, [&](std::int64_t from, std::int64_t begin, std::int64_t count) {
     if (buffer == nullptr) {
-      HWY_DYNAMIC_DISPATCH(sgd_kernel)(step, g + begin, value + begin, end - begin);
+      HWY_DYNAMIC_DISPATCH(sgd_kernel)(step, g + from, value + begin, count);
     } else {
-      HWY_DYNAMIC_DISPATCH(momentum_kernel)(step, g + begin, value + begin, buffer + begin, end - begin);
+      HWY_DYNAMIC_DISPATCH(momentum_kernel)(step, g + from, value + begin, buffer + begin, count);
     }
   });
 }

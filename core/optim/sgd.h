@@ -25,7 +25,7 @@ class SGD final : public Optimizer {
   const SGDOptions& options() const { return options_; }
 
  private:
-  void update_slot(Slot& slot, const Array& gradient, double gradient_scale) override;
+  void update_slot(Slot& slot, const Gradient& gradient, double gradient_scale) override;
 
   SGDOptions options_;
 };

@@ -159,7 +159,7 @@ std::uint64_t FullySharded::bytes_moved() {
   return bytes;
 }
 
-void FullySharded::state_written() { home_->publish(true); }
+void FullySharded::state_written() { home_->publish(std::nullopt); }
 
 std::vector<WholeParameter> FullySharded::whole_parameters() {
   std::vector<WholeParameter> whole;

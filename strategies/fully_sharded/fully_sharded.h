@@ -63,7 +63,7 @@ class FullySharded final : public LaneStrategy {
   std::unique_ptr<GradientReduction> make_gradients(std::vector<TrainedParameter> trained) override;
   std::vector<optim::Slot> make_slots() override;
   comm::Communicator& norm_ranks() override { return *ranks_.group; }
-  void after_update() override { home_->publish(false); }
+  void after_update() override { home_->publish(touched_rows()); }
 
  private:
   void fill_rows();

@@ -3,13 +3,14 @@
 //
 // The tensors are views of places (core/array/storage.h) that have memory while the unit is whole; to use one at
 // another time is an error that names it. Stages 1 and 2 keep every unit's buffer, of which the rank's rows are a part,
-// and renew it once a step; stage 3 takes buffers from a pool.
+// and renew it once a step (of sparse tables the touched rows); stage 3 takes buffers from a pool.
 #include <algorithm>
 
 #include "trireme/sharding/shard_rows.h"
 #include "trireme/strategies/fully_sharded/buffer_pool.h"
 #include "trireme/strategies/fully_sharded/own_rows.h"
 #include "trireme/strategies/fully_sharded/parameter_home.h"
+#include "trireme/strategies/fully_sharded/touched_rows.h"
 
 namespace trireme::strategies {
 namespace {
@@ -23,7 +24,7 @@ class GatheredHome final : public ParameterHome {
 
   const Array& rows(std::size_t i) const override { return masters_[i].defined() ? masters_[i] : rows_[i]; }
   void adopt() override;
-  void publish(bool all) override;
+  void publish(Touched touched) override;
   Array whole(std::size_t i) override;
   bool holds(std::size_t i) const override {
     return map_.parameters[i].tensor.array().storage().get() == places_[i].get();
@@ -44,6 +45,7 @@ class GatheredHome final : public ParameterHome {
     Array buffer;                   // while gathering and unsharded; stages 1 and 2: always
     Array kept;                     // post forward: the rows of the smaller group, side by side
     std::vector<comm::Work> works;  // while gathering; kept for its capacity
+    std::vector<TouchedRows> rows;  // while gathering: of sparse tables
     bool trained = false;           // has parameters that change
   };
 
@@ -69,6 +71,7 @@ class GatheredHome final : public ParameterHome {
   BufferPool pool_;
   Array lent_;  // a unit's buffer, in which somebody looks at the whole value of a parameter between steps
   std::vector<Unit> units_;
+  Touched touched_;                                              // by the last step
   std::vector<StorageRef> places_;                               // [parameter]
   std::vector<std::string> names_;                               // [parameter]: of its gathers
   std::vector<Array> rows_;                                      // [parameter]: own rows, that gathers send
@@ -140,19 +143,18 @@ void GatheredHome::adopt() {
     Tensor handle = map_.parameters[i].tensor;
     handle.set_compute_value(Array::over(places_[i], 0, handle.shape(), map_.dtypes[i]));
   }
-  publish(true);
+  publish(std::nullopt);
 }
 
-void GatheredHome::publish(bool all) {
+void GatheredHome::publish(Touched touched) {
   for (std::size_t i = 0; i < masters_.size(); ++i) {
-    if (masters_[i].defined() && (all || map_.parameters[i].tensor.requires_grad())) {
-      rows_[i].copy_from(masters_[i]);
-    }
+    show_masters(map_, i, touched, masters_[i], rows_[i]);
   }
+  touched_ = std::move(touched);
   for (std::size_t u = 0; u < units_.size(); ++u) {
     if (!keeps_whole_) {
       reshard(u);
-    } else if (all || units_[u].trained) {
+    } else if (!touched_ || units_[u].trained) {
       detach(u);
       units_[u].state = UnitState::sharded;
     }
@@ -197,6 +199,14 @@ void GatheredHome::start_unshard(std::size_t u) {
   }
   std::int64_t kept_offset = 0;
   for (const sharding::UnitParameter& parameter : map_.plan.units[u].parameters) {
+    if (keeps_whole_ && touched_ && map_.parameters[parameter.index].sparse) {
+      const Array& numbers = (*touched_)[parameter.index];
+      if (numbers.defined()) {
+        unit.rows.emplace_back(*group_, map_, parameter.index, numbers, rows_[parameter.index],
+                               names_[parameter.index]);
+      }
+      continue;
+    }
     const Array output = view(u, parameter);
     const comm::OpOptions options{.name = names_[parameter.index]};
     if (unit.state == UnitState::sharded) {
@@ -219,6 +229,10 @@ void GatheredHome::unshard(std::size_t u) {
       work.wait();
     }
     unit.works.clear();
+    for (TouchedRows& rows : unit.rows) {
+      rows.finish(view(u, map_.placement(rows.parameter())));
+    }
+    unit.rows.clear();
     if (unit.kept.defined()) {
       pool_.give(std::exchange(unit.kept, Array()));
     }

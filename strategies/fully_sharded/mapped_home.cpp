@@ -5,6 +5,7 @@
 // the barrier in publish().
 #include "trireme/strategies/fully_sharded/own_rows.h"
 #include "trireme/strategies/fully_sharded/parameter_home.h"
+#include "trireme/strategies/fully_sharded/touched_rows.h"
 
 namespace trireme::strategies {
 namespace {
@@ -37,14 +38,12 @@ class MappedHome final : public ParameterHome {
       Tensor handle = map_.parameters[i].tensor;
       handle.set_compute_value(wholes_[i]);
     }
-    publish(true);
+    publish(std::nullopt);
   }
 
-  void publish(bool all) override {
+  void publish(Touched touched) override {
     for (std::size_t i = 0; i < masters_.size(); ++i) {
-      if (masters_[i].defined() && (all || map_.parameters[i].tensor.requires_grad())) {
-        shown_[i].copy_from(masters_[i]);
-      }
+      show_masters(map_, i, touched, masters_[i], shown_[i]);
     }
     group_->barrier({.name = "parameters updated"}).wait();
   }

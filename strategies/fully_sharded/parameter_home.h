@@ -6,6 +6,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "trireme/comm/communicator.h"
 #include "trireme/strategies/fully_sharded/shard_map.h"
@@ -21,9 +23,10 @@ class ParameterHome {
   virtual const Array& rows(std::size_t i) const = 0;
   // The parameters' tensors become views of this home, whose rows have their first values. Collective.
   virtual void adopt() = 0;
-  // The rows of parameters that are trained, or of all, have changed on every rank: what forward reads is renewed.
-  // Collective.
-  virtual void publish(bool all) = 0;
+  // Rows have changed on every rank: what forward reads is renewed. Collective. Nothing given: those of all parameters;
+  // else a step has changed trained ones, of sparse tables the rows touched[parameter] (ascending; undefined: none).
+  using Touched = std::optional<std::vector<Array>>;
+  virtual void publish(Touched touched) = 0;
   // The whole value of a parameter, f32, between steps; until the next is asked for, or the next step. Collective.
   virtual Array whole(std::size_t i) = 0;
   // Whether the parameter's tensor still is a view of this home.

@@ -38,7 +38,6 @@ void Mirrored::place_parameters() {
     elements += padded_to_lines(parameter.tensor.count());
   }
   const Array block = communicator().allocate({elements}, DType::f32);
-  block.fill(0);
   std::int64_t offset = 0;
   for (nn::NamedParameter& parameter : parameters()) {
     const Array& value = parameter.tensor.array();
@@ -50,7 +49,9 @@ void Mirrored::place_parameters() {
     }
     values_.push_back(place);
     parameter.tensor.set_value(std::move(place));
+    const std::int64_t end = offset + values_.back().count();
     offset += padded_to_lines(values_.back().count());
+    block.narrow(0, end, offset - end).fill(0);  // the padding is sent too
   }
   communicator().broadcast(block, 0, {.name = "initial parameters"}).wait();
   release_cached_memory();  // of the values as they were before: their sizes do not come again

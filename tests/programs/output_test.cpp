@@ -83,7 +83,7 @@ TEST_F(Output, ABarIsOneRewrittenLineWithoutColourWhereThatIsWished) {
 }
 
 TEST_F(Output, HelpTeachesAndEndsWithZero) {
-  for (const char* program : {"train_gpt", "train_classifier"}) {
+  for (const char* program : {"train_gpt", "train_classifier", "train_recommender"}) {
     const Outcome outcome = run({program, "--help"});
     EXPECT_EQ(outcome.code, 0);
     EXPECT_EQ(outcome.err, "");

@@ -126,7 +126,7 @@ TEST(MemoryPlan, RanksBeyondTheRowsDoNotShrinkTheLargestShare) {
 
 TEST(MemoryPlan, AFrozenParameterHasNoGradientButAState) {
   std::vector<PlannedParameter> model = small_model();
-  model[0].trained = false;
+  model[0].dense_gradient = false;
   const MemoryPlan plan = MemoryPlan::make(shape_of(4, 0), model);
   EXPECT_EQ(plan.most_of(MemoryKind::parameters), 4 * 2048);
   EXPECT_EQ(plan.most_of(MemoryKind::gradients), 4 * 1024);

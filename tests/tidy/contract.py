@@ -23,6 +23,9 @@ PROGRAMS = {
     "train_gpt": COMMON | {"--layers": (), "--heads": (), "--width": (), "--context": (), "--vocab": (),
                            "--sample": ()},
     "train_classifier": COMMON | {"--model": ("mlp", "resnet")},
+    "train_recommender": COMMON | {"--rows": (), "--dim": (), "--tables": ("shared", "own"),
+                                   "--interaction": ("dot", "concat"),
+                                   "--optimizer": ("adagrad", "rowwise_adagrad", "adamw", "sgd")},
 }
 RUN = {"--nproc-per-node": (), "--max-restarts": (), "--log-dir": (), "--tee": (), "--standalone": (), "--nnodes": (),
        "--rdzv-endpoint": (), "--rdzv-id": ()}

@@ -66,7 +66,7 @@ TEST(Metrics, NineDigitsBringEveryFloatBack) {
 
 TEST(Metrics, EpochDoneAndStoppedLinesAreJson) {
   TextBuffer out;
-  append_epoch_line(out, {.epoch = 2, .steps = 30, .accuracy = 0.5, .test_items = 10});
+  append_epoch_line(out, {.epoch = 2, .steps = 30, .test = {{{"accuracy", 0.5}}, 10, ""}});
   append_done_line(out,
                    {.steps = 30,
                     .params_hash = "00ff",

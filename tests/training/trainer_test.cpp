@@ -96,7 +96,7 @@ TEST(Trainer, TrainsEpochsAndTellsEachStepAndEpoch) {
                                            [&](const EpochEnd& end) {
                                              epochs.push_back(end.epoch);
                                              EXPECT_EQ(end.steps, 4 * (end.epoch + 1));
-                                             EXPECT_FALSE(end.accuracy.has_value());
+                                             EXPECT_FALSE(end.test.has_value());
                                            }});
     EXPECT_EQ(result.steps, 8);
     EXPECT_EQ(result.reason, StopReason::finished);
@@ -161,7 +161,7 @@ TEST(Trainer, MeasuresTheTestSetInEvaluationModeAfterEachEpoch) {
                         EXPECT_FALSE(rank.model.training());
                         return measure_accuracy(rank.model, test, rank.strategy, 4);
                       },
-                  .on_epoch_end = [&](const EpochEnd& end) { shares.push_back(end.accuracy.value()); }});
+                  .on_epoch_end = [&](const EpochEnd& end) { shares.push_back(end.test.value().watched()); }});
     EXPECT_TRUE(rank.model.training());
     EXPECT_EQ(shares.size(), 6u);
     EXPECT_GT(shares.back(), 0.9);

@@ -2,12 +2,14 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <numeric>
 
 #include "trireme/core/array/allocator.h"
 #include "trireme/core/base/step_context.h"
 #include "trireme/core/nn/loss.h"
 #include "trireme/core/nn/models/gpt.h"
 #include "trireme/core/nn/models/mlp.h"
+#include "trireme/core/nn/models/recommender.h"
 #include "trireme/core/nn/models/resnet.h"
 #include "trireme/core/nn/units.h"
 
@@ -36,7 +38,9 @@ ActivationMemory measure_once(const std::function<Tensor()>& loss_of) {
 ActivationMemory measure(Module& model, const std::function<Tensor()>& loss_of) {
   model.initialize(1);
   for (const NamedParameter& parameter : model.parameters()) {
-    parameter.tensor.leaf_node().set_buffer(Array::zeros(parameter.tensor.shape()));
+    if (!parameter.sparse) {
+      parameter.tensor.leaf_node().set_buffer(Array::zeros(parameter.tensor.shape()));
+    }
   }
   const auto pass = [&] {
     for (const NamedParameter& parameter : model.parameters()) {
@@ -121,6 +125,17 @@ TEST_F(ActivationMemoryTest, OfAResNet) {
     const ActivationMemory measured = measure(model, [&] { return cross_entropy(model(Tensor(images)), labels); });
     expect_near(model.activation_memory(12, 32, 32), measured);
   }
+}
+
+// Each example looks up rows of its own, so that no two of them share a gradient.
+TEST_F(ActivationMemoryTest, OfARecommender) {
+  Recommender model({.rows = 40'000, .dim = 16, .categories = 9, .dense = 4});
+  const Array dense = Array::full({4096, 4}, 0.5);
+  const Array labels = Array::full({4096}, 1);
+  const Array categories = Array::empty({4096, 9}, DType::i64);
+  std::iota(categories.span<std::int64_t>().begin(), categories.span<std::int64_t>().end(), 0);
+  const ActivationMemory measured = measure(model, [&] { return model.loss(dense, categories, labels); });
+  expect_near(model.activation_memory(4096), measured);
 }
 
 }  // namespace

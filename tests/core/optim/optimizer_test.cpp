@@ -177,34 +177,120 @@ TEST(Optimizer, SettingsThatCannotBeAreUsageErrors) {
   EXPECT_THROW(Adagrad({.weight_decay = -1}), Error);
 }
 
+std::vector<Case> optimizers_of_tables() {
+  std::vector<Case> all = all_optimizers();
+  all.push_back({"RowwiseAdagrad", [] { return std::make_unique<RowwiseAdagrad>(AdagradOptions{.lr = 0.1}); }});
+  return all;
+}
+
+SparseRows rows_of(const std::vector<std::int64_t>& rows, std::int64_t width, unsigned seed) {
+  const auto count = static_cast<std::int64_t>(rows.size());
+  return {Array::from(rows, {count}), random_flat(count * width, seed).reshape({count, width})};
+}
+
 TEST(SparseSlot, UntouchedRowsGetNoUpdateAndNoDecay) {
-  for (const Case& c : all_optimizers()) {
+  for (const Case& c : optimizers_of_tables()) {
     auto optimizer = c.make();
     const Array value = Array::full({5 * 3}, 1);
     optimizer->attach({Slot{"table", {5, 3}, 0, true, value, {}}});
-    optimizer->update({Array::from(std::vector<float>{0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 3, 3, 3}, {15})});
-    const std::vector<float> got = value.to_vector<float>();
-    for (const std::size_t untouched : {0, 1, 2, 6, 7, 8}) {
-      EXPECT_EQ(got[untouched], 1) << c.name;
+    std::vector<Array> states = optimizer->slots()[0].state;
+    for (const Array& state : states) {
+      state.fill(0.5);
     }
-    for (const std::size_t touched : {3, 11, 12, 13, 14}) {
-      EXPECT_NE(got[touched], 1) << c.name;
+    optimizer->update({rows_of({1, 3}, 3, 2)});
+    states.push_back(value);
+    for (const Array& array : states) {
+      const std::int64_t width = array.count() / 5;
+      const float before = &array == &states.back() ? 1 : 0.5;
+      for (std::int64_t i = 0; i < array.count(); ++i) {
+        const bool touched = i / width == 1 || i / width == 3;
+        EXPECT_EQ(array.data<float>()[i] != before, touched) << c.name << ", element " << i;
+      }
     }
   }
 }
 
+TEST(SparseSlot, ATouchedRowMovesEvenIfItsGradientIsZero) {
+  AdamW optimizer({.lr = 0.1, .weight_decay = 0.5});
+  const Array value = Array::full({2 * 3}, 1);
+  optimizer.attach({Slot{"table", {2, 3}, 0, true, value, {}}});
+  optimizer.update({SparseRows{Array::from(std::vector<std::int64_t>{1}, {1}), Array::zeros({1, 3})}});
+  EXPECT_EQ(value.to_vector<float>(), (std::vector<float>{1, 1, 1, 0.95f, 0.95f, 0.95f}));
+}
+
 TEST(SparseSlot, TouchedRowsHaveTheBitsOfADenseUpdate) {
-  for (const Case& c : all_optimizers()) {
+  std::vector<std::int64_t> all;
+  for (std::int64_t row = 0; row < 70; ++row) {
+    all.push_back(row);
+  }
+  for (const Case& c : optimizers_of_tables()) {
     std::vector<float> results[2];
     for (const bool sparse : {false, true}) {
       auto optimizer = c.make();
       const Array value = random_flat(70 * 9, 1);
       optimizer->attach({Slot{"table", {70, 9}, 0, sparse, value, {}}});
-      optimizer->update({random_flat(70 * 9, 2)});
+      for (unsigned step = 2; step < 5; ++step) {
+        const Gradient gradient = sparse ? Gradient(rows_of(all, 9, step)) : Gradient(random_flat(70 * 9, step));
+        optimizer->update({gradient}, 0.5);
+      }
       results[sparse] = value.to_vector<float>();
     }
     EXPECT_EQ(results[0], results[1]) << c.name;
   }
+}
+
+TEST(SparseSlot, APieceIsUpdatedByTheRowsThatItHas) {
+  for (const Case& c : optimizers_of_tables()) {
+    auto whole = c.make(), piece = c.make();
+    const Array value = random_flat(12 * 4, 1);
+    const Array part = value.narrow(0, 5 * 4, 3 * 4).clone();
+    whole->attach({Slot{"table", {12, 4}, 0, true, value, {}}});
+    piece->attach({Slot{"table", {12, 4}, 5 * 4, true, part, {}}});
+    const SparseRows touched = rows_of({0, 5, 7, 11}, 4, 2);
+    whole->update({touched});
+    piece->update({rows_between(touched, 5, 8)});
+    EXPECT_EQ(value.narrow(0, 5 * 4, 3 * 4).to_vector<float>(), part.to_vector<float>()) << c.name;
+  }
+}
+
+TEST(SparseSlot, BitsDoNotDependOnTheNumberOfThreads) {
+  std::vector<std::int64_t> touched;
+  for (std::int64_t row = 0; row < 20'000; row += 3) {
+    touched.push_back(row);
+  }
+  for (const Case& c : optimizers_of_tables()) {
+    std::vector<float> results[2];
+    for (const int threads : {1, 2}) {
+      set_num_threads(threads);
+      auto optimizer = c.make();
+      const Array value = random_flat(20'000 * 6, 1);
+      optimizer->attach({Slot{"table", {20'000, 6}, 0, true, value, {}}});
+      optimizer->update({rows_of(touched, 6, 2)});
+      results[threads - 1] = value.to_vector<float>();
+    }
+    set_num_threads(1);
+    EXPECT_EQ(results[0], results[1]) << c.name;
+  }
+}
+
+TEST(SparseSlot, GradientsThatDoNotFitAreErrorsThatNameTheTable) {
+  SGD optimizer;
+  const Array value = Array::zeros({3 * 2});
+  const auto expect_error = [&](bool sparse, std::int64_t first, const Gradient& gradient, const std::string& text) {
+    optimizer.attach({Slot{"table", {9, 2}, first, sparse, value, {}}});
+    try {
+      optimizer.update({gradient});
+      ADD_FAILURE() << "no error: " << text;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("'table'"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find(text), std::string::npos) << error.what();
+    }
+  };
+  expect_error(true, 0, Array::zeros({6}), "dense gradient");
+  expect_error(false, 0, rows_of({1}, 2, 1), "not sparse");
+  expect_error(true, 0, rows_of({3}, 2, 1), "a gradient of row 3 given to the slot of rows [0, 3)");
+  expect_error(true, 8, rows_of({3}, 2, 1), "row 3 given to the slot of rows [4, 7)");
+  expect_error(true, 0, rows_of({1}, 3, 1), "f32[n, 2]");
 }
 
 TEST(SparseSlot, PiecesThatCutARowAreAnError) {

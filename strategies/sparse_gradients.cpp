@@ -1,0 +1,91 @@
+#include "trireme/strategies/sparse_gradients.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "trireme/core/optim/clip.h"
+
+namespace trireme::strategies {
+namespace {
+
+std::vector<std::int64_t> widths_of(const std::vector<TrainedParameter>& tables) {
+  std::vector<std::int64_t> widths;
+  for (const TrainedParameter& table : tables) {
+    widths.push_back(table.tensor.size(1));
+  }
+  return widths;
+}
+
+}  // namespace
+
+SparseGradients::SparseGradients(comm::Communicator& ranks, std::vector<TrainedParameter> tables)
+    : ranks_(ranks), tables_(std::move(tables)), exchange_(ranks, widths_of(tables_)), reduced_(tables_.size()) {}
+
+void SparseGradients::open_leaf() {
+  for (const TrainedParameter& table : tables_) {
+    table.leaf->as_leaf()->clear();
+  }
+}
+
+void SparseGradients::end_leaf(int height, int merges, std::vector<bool>& used) {
+  const auto top = static_cast<std::size_t>(height);
+  levels_.resize(std::max(levels_.size(), top + 1), std::vector<SparseRows>(tables_.size()));
+  for (std::size_t t = 0; t < tables_.size(); ++t) {
+    LeafNode& leaf = *tables_[t].leaf->as_leaf();
+    levels_[top][t] = leaf.row_gradient();
+    used.push_back(leaf.row_gradient().defined());
+    leaf.clear();
+    for (std::size_t i = top; i > top - static_cast<std::size_t>(merges); --i) {
+      levels_[i - 1][t] = add_rows(levels_[i - 1][t], std::exchange(levels_[i][t], {}));
+    }
+  }
+}
+
+void SparseGradients::reduce(const StepPlan& plan) {
+  if (tables_.empty()) {
+    return;
+  }
+  levels_.resize(std::max(levels_.size(), plan.lanes.parts.size()), std::vector<SparseRows>(tables_.size()));
+  if (ranks_.size() == 1) {
+    for (std::size_t t = 0; t < tables_.size(); ++t) {
+      reduced_[t] = std::exchange(levels_[0][t], {});
+    }
+    return;
+  }
+  std::vector<std::vector<SparseRows>> own(plan.lanes.parts.size());
+  for (std::size_t part = 0; part < own.size(); ++part) {
+    own[part] = std::exchange(levels_[part], std::vector<SparseRows>(tables_.size()));
+  }
+  std::vector<std::vector<SparseRows>> slots = exchange_.gather(*plan.layout, own);
+  for (const Addition& addition : plan.layout->plan) {
+    std::vector<SparseRows>& target = slots[static_cast<std::size_t>(addition.target)];
+    std::vector<SparseRows>& source = slots[static_cast<std::size_t>(addition.source)];
+    for (std::size_t t = 0; t < tables_.size(); ++t) {
+      target[t] = add_rows(target[t], std::exchange(source[t], {}));
+    }
+  }
+  reduced_ = std::move(slots[static_cast<std::size_t>(plan.layout->result_slot())]);
+}
+
+void SparseGradients::scale(double factor) {
+  const auto multiplier = static_cast<float>(factor);
+  for (const SparseRows& table : reduced_) {
+    if (table.count() > 0) {
+      for (float& element : table.values.span<float>()) {
+        element *= multiplier;
+      }
+    }
+  }
+}
+
+void SparseGradients::add_squares(ExactSum& sum, int rank, int size) const {
+  for (const SparseRows& table : reduced_) {
+    const std::int64_t begin = table.count() * rank / size;
+    const std::int64_t end = table.count() * (rank + 1) / size;
+    if (end > begin) {
+      optim::add_squares(sum, table.values.narrow(0, begin, end - begin), table.values.size(1));
+    }
+  }
+}
+
+}  // namespace trireme::strategies
