@@ -1,6 +1,6 @@
-// LaneStrategy: what mirrored and fully sharded training have in common. Each rank runs its leaves of the lane tree one
-// after another; after the last one gradients and scalars are reduced, gradients are clipped, and the optimizer updates
-// what the rank owns. Where parameters and gradients live is for the derived class to say.
+// LaneStrategy: what the strategies have in common. Each rank runs its leaves of the lane tree one after another; after
+// the last one gradients and scalars are reduced, gradients are clipped, and the optimizer updates what the rank owns.
+// Where parameters and gradients live is for the derived class to say.
 #pragma once
 
 #include <memory>
@@ -53,6 +53,17 @@ class LaneStrategy : public Strategy {
   // The optimizer has updated what this rank owns. Collective.
   virtual void after_update() = 0;
 
+  // How a step ends, in this order; collective. Who keeps gradients and optimizer elsewhere replaces all of them.
+  virtual void reduce_scalars(StepScalars& scalars, const StepPlan& plan) { scalars.reduce(plan); }
+  // Of the reduced gradients, over all rows.
+  virtual double gradient_norm();
+  // Updates by the gradients times the factor, and ends with after_update().
+  virtual void update(double clip_factor);
+  // How long this rank has waited for others.
+  virtual std::chrono::nanoseconds time_waiting() { return communicator().time_waiting(); }
+  // Some lane has used the trained parameter in this step, and it is not frozen. For update().
+  bool used(std::size_t trained) const;
+
   const comm::World& world() const { return world_; }
   std::uint64_t seed() const { return seed_; }
   nn::Module& model() { return *model_; }
@@ -74,7 +85,6 @@ class LaneStrategy : public Strategy {
   const StepPlan& current_plan();
   void finish_step(const StepPlan& plan);
   optim::Gradient gradient_of_slot(std::size_t trained) const;
-  double global_grad_norm();
 
   comm::World world_;
   std::uint64_t seed_;

@@ -19,7 +19,8 @@ Client::Client(Endpoint& endpoint, const Plan& plan, const Options& options)
                  .life = options.life,
                  .servers = plan.servers,
                  .agreement = plan.text(),
-                 .retry_after = options.retry_after}) {
+                 .retry_after = options.retry_after,
+                 .retry_after_max = 4 * options.retry_after}) {
   Outbox out;
   requests_.start(Time::now(), out);
   send(out);
@@ -89,21 +90,6 @@ Client::Answer Client::wait(int server, std::uint64_t sequence) {
 
 void Client::wait_for_all(int server) {
   wait_until(server, "its pushes", [&] { return requests_.unanswered(server) == 0; });
-}
-
-void Client::poll() {
-  Endpoint::TimePoint now = Time::now();
-  std::size_t before = 0;
-  do {  // one more look after each arrival
-    before = 0;
-    for (int server = 0; server < servers_; ++server) {
-      before += requests_.unanswered(server);
-    }
-    take_in(now);
-    for (int server = 0; server < servers_; ++server) {
-      before -= requests_.unanswered(server);
-    }
-  } while (before != 0);
 }
 
 void Client::goodbye() {

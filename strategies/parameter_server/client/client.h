@@ -1,5 +1,5 @@
 // Client: a worker's requests over an endpoint, for a thread that can wait. It has no thread of its own: answers are
-// taken in while the caller waits, and in poll().
+// taken in while the caller waits.
 #pragma once
 
 #include <map>
@@ -20,7 +20,8 @@ class Client {
   struct Options {
     std::uint64_t life = 1;
     std::chrono::milliseconds timeout{60000};  // of each wait
-    std::chrono::milliseconds retry_after{1000};
+    // The wire loses nothing without saying so: this is for servers that do.
+    std::chrono::milliseconds retry_after{10000};
   };
 
   // Says hello to all servers and waits until they have answered. The endpoint must outlive the client.
@@ -34,8 +35,6 @@ class Client {
   Answer wait(int server, std::uint64_t sequence);
   // Blocks until all pushes to this server are acknowledged, and everything before them answered.
   void wait_for_all(int server);
-  // Takes in what has arrived.
-  void poll();
   // Tells all servers that this worker is done, and waits until they know.
   void goodbye();
 

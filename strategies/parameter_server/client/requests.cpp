@@ -5,13 +5,22 @@
 #include "trireme/core/base/error.h"
 
 namespace trireme::strategies::parameter_server {
+namespace {
+
+using std::chrono::milliseconds;
+
+Endpoint::TimePoint later(Endpoint::TimePoint now, milliseconds first, milliseconds most, int attempts) {
+  const int doublings = std::min(attempts - 1, 10);
+  return now + std::min(first * (1 << doublings), most);
+}
+
+}  // namespace
 
 Requests::Requests(Options options)
     : options_(std::move(options)), servers_(static_cast<std::size_t>(options_.servers)) {}
 
-Requests::TimePoint Requests::later(TimePoint now, int attempts) const {
-  const int doublings = std::min(attempts - 1, 10);
-  return now + std::min(options_.retry_after * (1 << doublings), options_.retry_after_max);
+Requests::TimePoint Requests::again(TimePoint now, int attempts) const {
+  return later(now, options_.retry_after, options_.retry_after_max, attempts);
 }
 
 void Requests::start(TimePoint now, Outbox& out) {
@@ -22,7 +31,7 @@ void Requests::start(TimePoint now, Outbox& out) {
 
 void Requests::hello(int server, TimePoint now, Outbox& out) {
   Server& to = at(server);
-  to.hello_again = later(now, ++to.hellos);
+  to.hello_again = later(now, options_.hello_after, options_.hello_after_max, ++to.hellos);
   const Message message{.kind = Kind::hello, .life = options_.life, .text = options_.agreement};
   out.push_back({{Role::server, server}, {encode(message), {}}});
 }
@@ -32,7 +41,7 @@ std::uint64_t Requests::add(int server, Message message, std::vector<Array> arra
   message.sequence = ++to.last;
   message.life = options_.life;
   const Pending& pending =
-      to.unanswered.emplace(message.sequence, Pending{{encode(message), std::move(arrays)}, later(now, 1)})
+      to.unanswered.emplace(message.sequence, Pending{{encode(message), std::move(arrays)}, again(now, 1)})
           .first->second;
   if (to.welcomed) {
     out.push_back({{Role::server, server}, pending.parcel});
@@ -50,7 +59,7 @@ std::optional<Requests::Answer> Requests::handle(TimePoint now, Endpoint::Event 
   if (event.kind == Endpoint::Event::Kind::lost) {
     from.welcomed = false;
     from.trouble = event.why;
-    from.hello_again = later(now, std::max(1, from.hellos));
+    from.hello_again = later(now, options_.hello_after, options_.hello_after_max, std::max(1, from.hellos));
     return std::nullopt;
   }
   Message message = decode(event.parcel.header);
@@ -86,7 +95,7 @@ void Requests::welcome(int server, const Message& message, TimePoint now, Outbox
   from.hellos = 0;
   from.trouble.clear();
   for (auto& [sequence, pending] : from.unanswered) {
-    pending.again = later(now, pending.attempts);
+    pending.again = again(now, pending.attempts);
     out.push_back({{Role::server, server}, pending.parcel});
   }
 }
@@ -99,7 +108,7 @@ void Requests::tick(TimePoint now, Outbox& out) {
     }
     for (auto& [sequence, pending] : to.unanswered) {
       if (to.welcomed && pending.again <= now) {
-        pending.again = later(now, ++pending.attempts);
+        pending.again = again(now, ++pending.attempts);
         out.push_back({{Role::server, server}, pending.parcel});
       }
     }

@@ -20,10 +20,12 @@ class Requests {
     std::uint64_t life = 1;  // greater for each process that is this worker
     int servers = 1;
     std::string agreement{};  // Plan::text()
-    // An unanswered request is sent again after so long, then after twice as long each time, up to the limit. A broken
-    // connection is tried again likewise.
+    // An unanswered request is sent again after so long, then after twice as long each time, up to the limit.
     std::chrono::milliseconds retry_after{1000};
     std::chrono::milliseconds retry_after_max{8000};
+    // Likewise hello to a server that does not answer, or was lost.
+    std::chrono::milliseconds hello_after{50};
+    std::chrono::milliseconds hello_after_max{1000};
   };
   struct Answer {
     int server = 0;
@@ -71,7 +73,7 @@ class Requests {
 
   Server& at(int server) { return servers_[static_cast<std::size_t>(server)]; }
   const Server& at(int server) const { return servers_[static_cast<std::size_t>(server)]; }
-  TimePoint later(TimePoint now, int attempts) const;
+  TimePoint again(TimePoint now, int attempts) const;
   void hello(int server, TimePoint now, Outbox& out);
   void welcome(int server, const Message& message, TimePoint now, Outbox& out);
 

@@ -8,9 +8,9 @@
 namespace trireme::strategies::parameter_server {
 namespace {
 
-constexpr std::array<std::string_view, 14> kNames = {"nothing", "hello",  "push",  "pull",    "push_pull",
-                                                     "totals",  "reduce", "apply", "goodbye", "welcome",
-                                                     "ack",     "values", "sums",  "refused"};
+constexpr std::array<std::string_view, 15> kNames = {"nothing", "hello",  "push",   "pull",  "push_pull",
+                                                     "totals",  "reduce", "assign", "apply", "goodbye",
+                                                     "welcome", "ack",    "values", "sums",  "refused"};
 
 bool is_sane(const proto::Header& header) {
   return header.kind() >= 1 && header.kind() < kNames.size() && header.lanes() >= 0 && header.accumulate() >= 0 &&

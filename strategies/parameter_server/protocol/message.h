@@ -22,15 +22,16 @@ enum class Kind : std::uint8_t {
   hello = 1,  // version, life, text: what both must agree on (Agreement)
   push,       // sync: parts of gradients of `step`. ssp, async: the worker's gradient of `step`, to be applied at once
   pull,       // values of the entries, as `step` may read them
-  push_pull,  // both: the push of `step`, then the values of these pieces as step + 1 may read them
+  push_pull,  // both: the push of `step`, then all dense values as step + 1 may read them
   totals,     // sync: the sums of the step's scalars
   reduce,     // sync: the sums of squares of the step's gradients, each multiplied by `factor`
+  assign,     // new values of the entries, before the first step
   apply,      // sync: update the entries by learning_rate and clipping `factor`; answers with all values
   goodbye,    // this worker will ask for nothing more
   // Server to worker.
   welcome,  // to hello; step: the first one that this life may run; sequence: how many requests of it were carried out
-  ack,      // to push and goodbye
-  values,   // to pull, push_pull, apply; step: of the last update in them
+  ack,      // to push, assign and goodbye
+  values,   // to pull, apply, and push_pull (all dense pieces); step: of the last update in them
   sums,     // to totals and reduce: one array
   refused,  // text says why; the worker cannot go on
 };
@@ -38,7 +39,7 @@ enum class Kind : std::uint8_t {
 std::string_view name_of(Kind kind);
 
 // What arrays of the parcel are about: one array, values[n]; of a sparse table in a push two: rows i64[n] of the whole
-// table, ascending and each once, and values f32[n * row]. A pull brings the rows only, and its answer the values.
+// table, ascending and each once, and values f32[n, row]. A pull brings the rows only, and its answer the values.
 struct Entry {
   int piece = 0;      // index into the partition; the number of pieces: the step's scalars
   Subtree part = {};  // sync pushes: the node of the lane tree

@@ -40,11 +40,11 @@ std::vector<PushedPart> parts_of_push(const Request& request, const Plan& plan, 
   std::vector<PushedPart> parts;
   ArrayReader arrays(request);
   for (const Entry& entry : request.message.entries) {
-    Gradient gradient;
+    optim::Gradient gradient;
     if (entry.sparse) {
-      gradient.rows = arrays.next();
+      gradient.rows.rows = arrays.next();
     }
-    gradient.values = arrays.next();
+    (entry.sparse ? gradient.rows.values : gradient.dense) = arrays.next();
     if (entry.piece != plan.scalars()) {
       shard.check(entry.piece, gradient);
     }

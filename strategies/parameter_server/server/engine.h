@@ -49,7 +49,7 @@ std::unique_ptr<Engine> make_engine(const Plan& plan, int server, Shard& shard);
 // The gradients that a push brings, checked against the shard: the arrays of its entries that are not scalars.
 struct PushedPart {
   Entry entry;
-  Gradient gradient;
+  optim::Gradient gradient;
 };
 std::vector<PushedPart> parts_of_push(const Request& request, const Plan& plan, const Shard& shard);
 // Raises Error for pieces or rows that are not here.

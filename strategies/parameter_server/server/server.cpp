@@ -98,9 +98,7 @@ void Server::accept(Request request) {
       return;
     case RequestLedger::Verdict::duplicate:
       worker.dead_at.reset();
-      if (message.kind != Kind::goodbye) {
-        engine_->repeat(request, *this);
-      }
+      repeat(request);
       return;
     case RequestLedger::Verdict::early:
       worker.dead_at.reset();
@@ -122,6 +120,19 @@ void Server::accept(Request request) {
     const Request due = std::move(next->second);
     worker.early.erase(next);
     carry_out(due);
+  }
+}
+
+void Server::repeat(const Request& request) {
+  const Kind kind = request.message.kind;
+  if (kind == Kind::goodbye || kind == Kind::assign) {
+    send(request.worker, {.kind = Kind::ack, .sequence = request.message.sequence}, {});
+    return;
+  }
+  try {
+    engine_->repeat(request, *this);
+  } catch (const Error& error) {
+    refuse(request.worker, request.message.sequence, error.what());
   }
 }
 
@@ -148,10 +159,21 @@ void Server::carry_out(const Request& request) {
     return;
   }
   try {
-    engine_->request(request, *this);
+    if (request.message.kind == Kind::assign) {
+      assign(request);
+    } else {
+      engine_->request(request, *this);
+    }
   } catch (const Error& error) {
     refuse(request.worker, request.message.sequence, error.what());
   }
+}
+
+void Server::assign(const Request& request) {
+  for (PushedPart& part : parts_of_push(request, plan_, shard_)) {
+    shard_.assign(part.entry.piece, part.gradient.dense);
+  }
+  send(request.worker, {.kind = Kind::ack, .sequence = request.message.sequence}, {});
 }
 
 void Server::close(int index, const std::string& why) {
@@ -184,14 +206,21 @@ std::optional<Server::TimePoint> Server::next_tick() const {
 }
 
 bool Server::finished() const {
-  bool seen = false;
   for (int index = 0; index < plan_.workers; ++index) {
-    if (ledger_.is_open(index) || !workers_[static_cast<std::size_t>(index)].seen) {
+    if (ledger_.is_open(index)) {
       return false;
     }
-    seen = true;
   }
-  return seen;
+  return !missing();
+}
+
+std::optional<int> Server::missing() const {
+  for (std::size_t index = 0; index < workers_.size(); ++index) {
+    if (!workers_[index].seen) {
+      return static_cast<int>(index);
+    }
+  }
+  return std::nullopt;
 }
 
 void Server::send(int worker, Message answer, std::vector<Array> arrays) {

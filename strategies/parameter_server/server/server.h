@@ -32,6 +32,8 @@ class Server final : private Replies {
   std::optional<TimePoint> next_tick() const;
   // Every worker was there, and has said goodbye or is dead.
   bool finished() const;
+  // The first worker that was never there; nothing once all were.
+  std::optional<int> missing() const;
 
   const Shard& shard() const { return shard_; }
   // A life of the worker has begun, and is not over: others wait for it as far as they are bound to.
@@ -44,6 +46,8 @@ class Server final : private Replies {
   void accept(Request request);
   void turn_away(int worker, const Message& message);
   void carry_out(const Request& request);
+  void repeat(const Request& request);
+  void assign(const Request& request);
   void close(int worker, const std::string& why);
   void send(int worker, Message answer, std::vector<Array> arrays) override;
   void refuse(int worker, std::uint64_t sequence, std::string why) override;

@@ -35,7 +35,8 @@ Shard::Shard(const Plan& plan, int server, optim::Optimizer& optimizer)
     }
     places_[piece] = slots.size();
     tables_.push_back(variable.sparse ? make_table(plan, piece, optimizer) : nullptr);
-    slots.push_back({variable.name, variable.shape, variable.sparse ? 0 : first, variable.sparse, values, {}});
+    // The rows of a sparse piece that a step touches lie side by side while they are updated, as a dense slot.
+    slots.push_back({variable.name, variable.shape, variable.sparse ? 0 : first, false, values, {}});
   }
   optimizer_.attach(std::move(slots));
 }
@@ -70,7 +71,7 @@ void Shard::check_rows(int piece, const Array& rows) const {
 }
 
 Array Shard::rows(int piece, const Array& rows) const {
-  const Array values = Array::empty({rows.count() * plan_.row_length(piece)});
+  const Array values = Array::empty({rows.count(), plan_.row_length(piece)});
   tables_[place_of(piece)]->read(rows.span<std::int64_t>(), values.data<float>());
   return values;
 }
@@ -83,26 +84,30 @@ std::int64_t Shard::rows_in_memory() const {
   return rows;
 }
 
-void Shard::check(int piece, const Gradient& gradient) const {
+void Shard::check(int piece, const optim::Gradient& gradient) const {
   const std::string& name = plan_.variable_of(piece).name;
-  require(gradient.sparse() == is_sparse(piece), "gradient of '{}': {} given, {} expected", name,
-          gradient.sparse() ? "rows" : "all elements", gradient.sparse() ? "all elements" : "rows");
-  if (gradient.sparse()) {
-    check_rows(piece, gradient.rows);
+  const bool by_rows = gradient.rows.defined();
+  require(by_rows == is_sparse(piece), "gradient of '{}': {} given, {} expected", name,
+          by_rows ? "rows" : "all elements", by_rows ? "all elements" : "rows");
+  if (by_rows) {
+    check_rows(piece, gradient.rows.rows);
   }
-  const std::int64_t count =
-      gradient.sparse() ? gradient.rows.count() * plan_.row_length(piece) : plan_.elements(piece);
-  require(gradient.values.dtype() == DType::f32 && gradient.values.shape() == Shape{count} &&
-              gradient.values.is_contiguous(),
-          "gradient of '{}' (piece {}): {} given, f32[{}] expected", name, piece, gradient.values, count);
+  const Array& values = by_rows ? gradient.rows.values : gradient.dense;
+  const Shape expected = by_rows ? Shape{gradient.rows.count(), plan_.row_length(piece)} : Shape{plan_.elements(piece)};
+  require(values.dtype() == DType::f32 && values.shape() == expected && values.is_contiguous(),
+          "gradient of '{}' (piece {}): {} given, f32{} expected", name, piece, values, expected);
 }
 
-void Shard::add_squares(ExactSum& sum, int piece, const Gradient& gradient) const {
-  optim::add_squares(sum, gradient.values, plan_.row_length(piece));
+void Shard::assign(int piece, const Array& values) {
+  check(piece, values);
+  this->values(piece).copy_from(values);
 }
 
-// The rows of the step side by side become the slot's values: the optimizer then updates just these.
-void Shard::take_rows(std::size_t place, const Gradient& gradient) {
+void Shard::add_squares(ExactSum& sum, int piece, const optim::Gradient& gradient) const {
+  optim::add_squares(sum, gradient.rows.defined() ? gradient.rows.values : gradient.dense, plan_.row_length(piece));
+}
+
+void Shard::take_rows(std::size_t place, const SparseRows& gradient) {
   optim::Slot& slot = optimizer_.slots()[place];
   const std::int64_t rows = gradient.rows.count();
   slot.value = Array::empty({gradient.values.count()});
@@ -112,25 +117,25 @@ void Shard::take_rows(std::size_t place, const Gradient& gradient) {
   tables_[place]->take(gradient.rows.span<std::int64_t>(), slot.value.data<float>(), pointers_to(slot.state));
 }
 
-void Shard::put_rows(std::size_t place, const Gradient& gradient) {
+void Shard::put_rows(std::size_t place, const SparseRows& gradient) {
   const optim::Slot& slot = optimizer_.slots()[place];
   tables_[place]->put(gradient.rows.span<std::int64_t>(), slot.value.data<float>(), pointers_to(slot.state));
 }
 
-void Shard::update(const std::map<int, Gradient>& gradients, double learning_rate, double factor) {
-  std::vector<Array> flat(pieces_.size());
+void Shard::update(const std::map<int, optim::Gradient>& gradients, double learning_rate, double factor) {
+  std::vector<optim::Gradient> flat(pieces_.size());
   for (const auto& [piece, gradient] : gradients) {
     const std::size_t place = place_of(piece);
-    if (gradient.sparse()) {
-      take_rows(place, gradient);
+    if (gradient.rows.defined()) {
+      take_rows(place, gradient.rows);
     }
-    flat[place] = gradient.values;
+    flat[place] = gradient.rows.defined() ? gradient.rows.values.flatten() : gradient.dense;
   }
   optimizer_.set_learning_rate(learning_rate);
   optimizer_.update(flat, factor);
   for (const auto& [piece, gradient] : gradients) {
-    if (gradient.sparse()) {
-      put_rows(place_of(piece), gradient);
+    if (gradient.rows.defined()) {
+      put_rows(place_of(piece), gradient.rows);
     }
   }
 }

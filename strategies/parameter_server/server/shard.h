@@ -8,7 +8,6 @@
 #include "trireme/core/base/exact_sum.h"
 #include "trireme/core/optim/optimizer.h"
 #include "trireme/strategies/parameter_server/plan.h"
-#include "trireme/strategies/parameter_server/server/gradient.h"
 #include "trireme/strategies/parameter_server/server/sparse_table.h"
 
 namespace trireme::strategies::parameter_server {
@@ -23,22 +22,24 @@ class Shard {
   const std::vector<int>& pieces() const { return pieces_; }
   // Of a dense piece: all its values, flat; updated in place.
   const Array& values(int piece) const;
-  // Of a sparse one: copies of these rows, one after another, flat. REQUIRES: checked rows.
+  // Replaces them. Raises Error for another dtype or length.
+  void assign(int piece, const Array& values);
+  // Of a sparse one: copies of these rows, [n, row]. REQUIRES: checked rows.
   Array rows(int piece, const Array& rows) const;
   // Raises Error unless the rows are i64[n], ascending, each once, within the piece.
   void check_rows(int piece, const Array& rows) const;
   std::int64_t rows_in_memory() const;
 
   // Raises Error unless the gradient fits the piece: dtype, length, rows.
-  void check(int piece, const Gradient& gradient) const;
-  void add_squares(ExactSum& sum, int piece, const Gradient& gradient) const;
+  void check(int piece, const optim::Gradient& gradient) const;
+  void add_squares(ExactSum& sum, int piece, const optim::Gradient& gradient) const;
   // One step of the optimizer on the pieces given; others are left alone. REQUIRES: checked gradients.
-  void update(const std::map<int, Gradient>& gradients, double learning_rate, double factor);
+  void update(const std::map<int, optim::Gradient>& gradients, double learning_rate, double factor);
 
  private:
   std::size_t place_of(int piece) const;
-  void take_rows(std::size_t place, const Gradient& gradient);
-  void put_rows(std::size_t place, const Gradient& gradient);
+  void take_rows(std::size_t place, const SparseRows& gradient);
+  void put_rows(std::size_t place, const SparseRows& gradient);
 
   const Plan& plan_;
   optim::Optimizer& optimizer_;

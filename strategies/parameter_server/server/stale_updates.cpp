@@ -56,7 +56,7 @@ void StaleUpdates::repeat(const Request& request, Replies& replies) {
 // Everything is checked before anything changes.
 void StaleUpdates::apply(const Request& request) {
   const Message& message = request.message;
-  std::map<int, Gradient> gradients;
+  std::map<int, optim::Gradient> gradients;
   for (PushedPart& part : parts_of_push(request, plan_, shard_)) {
     require(part.entry.piece != plan_.scalars(), "scalars were pushed to a server whose consistency is {}",
             name_of(plan_.consistency));
@@ -93,11 +93,14 @@ void StaleUpdates::answer(const Request& request, Replies& replies) {
     replies.send(request.worker, std::move(reply), values_for_pull(request, shard_));
     return;
   }
-  // A push_pull gives back the dense pieces that it has updated.
-  std::erase_if(reply.entries, [](const Entry& entry) { return entry.sparse; });
+  // A push_pull gives back all dense pieces: others may have changed more of them than this push.
+  reply.entries.clear();
   std::vector<Array> values;
-  for (const Entry& entry : reply.entries) {
-    values.push_back(shard_.values(entry.piece).clone());
+  for (const int piece : shard_.pieces()) {
+    if (!shard_.is_sparse(piece)) {
+      reply.entries.push_back({.piece = piece});
+      values.push_back(shard_.values(piece).clone());
+    }
   }
   replies.send(request.worker, std::move(reply), std::move(values));
 }

@@ -161,7 +161,7 @@ bool SyncSteps::all_complete() const {
 
 void SyncSteps::progress(Replies& replies) {
   if (server_ == 0 && !now_.totals.defined() && tree_ && sums_.at(plan_.scalars()).complete(*tree_)) {
-    now_.totals = sums_.at(plan_.scalars()).sum().values;
+    now_.totals = sums_.at(plan_.scalars()).sum().dense;
   }
   if (!now_.squares.defined() && now_.scale && all_complete()) {
     square();
@@ -190,9 +190,9 @@ void SyncSteps::answer_sums(Kind kind, const Array& sums, Replies& replies) {
 void SyncSteps::square() {
   ExactSum sum;
   for (const int piece : shard_.pieces()) {
-    const Gradient& gradient = sums_.at(piece).sum();
+    const optim::Gradient& gradient = sums_.at(piece).sum();
     if (*now_.scale != 1) {
-      scale_in_place(gradient.values, *now_.scale);
+      scale_in_place(gradient.rows.defined() ? gradient.rows.values : gradient.dense, *now_.scale);
     }
     shard_.add_squares(sum, piece, gradient);
   }
@@ -216,7 +216,7 @@ void SyncSteps::apply(Replies& replies) {
   std::vector<Request> applies;
   applies.swap(waiting_);  // nothing else waits: each worker asks for one thing at a time
   const Message& first = applies.front().message;
-  std::map<int, Gradient> gradients;
+  std::map<int, optim::Gradient> gradients;
   for (const Entry& entry : first.entries) {
     gradients[entry.piece] = sums_.at(entry.piece).sum();
   }

@@ -136,10 +136,10 @@ TEST(PartSum, HasTheBitsOfTheLaneTreeWhateverTheOrderTheCutAndTheRepetitions) {
         const LaneParts tree(split);
         PartSum sum;
         for (const Subtree part : parts) {
-          sum.add(tree, part, {{}, Array::from(tree_sum(leaves, split, part), {5})});
+          sum.add(tree, part, Array::from(tree_sum(leaves, split, part), {5}));
         }
         ASSERT_TRUE(sum.complete(tree));
-        ASSERT_EQ(sum.sum().values.to_vector<float>(), expected) << lanes << " lanes, " << items << " items";
+        ASSERT_EQ(sum.sum().dense.to_vector<float>(), expected) << lanes << " lanes, " << items << " items";
       }
     }
   }
@@ -148,21 +148,22 @@ TEST(PartSum, HasTheBitsOfTheLaneTreeWhateverTheOrderTheCutAndTheRepetitions) {
 TEST(PartSum, RowsOfSparsePartsAreUnited) {
   const LaneParts tree({2, 1, 2});
   PartSum sum;
-  sum.add(tree, {1, 2}, {Array::from<std::int64_t>({2, 7}, {2}), Array::from<float>({1, 2, 3, 4}, {4})});
+  sum.add(tree, {1, 2}, SparseRows{Array::from<std::int64_t>({2, 7}, {2}), Array::from<float>({1, 2, 3, 4}, {2, 2})});
   EXPECT_FALSE(sum.complete(tree));
-  sum.add(tree, {0, 1}, {Array::from<std::int64_t>({1, 7, 9}, {3}), Array::from<float>({5, 6, 10, 20, 7, 8}, {6})});
+  sum.add(tree, {0, 1},
+          SparseRows{Array::from<std::int64_t>({1, 7, 9}, {3}), Array::from<float>({5, 6, 10, 20, 7, 8}, {3, 2})});
   ASSERT_TRUE(sum.complete(tree));
-  EXPECT_EQ(sum.sum().rows.to_vector<std::int64_t>(), (std::vector<std::int64_t>{1, 2, 7, 9}));
-  EXPECT_EQ(sum.sum().values.to_vector<float>(), (std::vector<float>{5, 6, 1, 2, 13, 24, 7, 8}));
+  EXPECT_EQ(sum.sum().rows.rows.to_vector<std::int64_t>(), (std::vector<std::int64_t>{1, 2, 7, 9}));
+  EXPECT_EQ(sum.sum().rows.values.to_vector<float>(), (std::vector<float>{5, 6, 1, 2, 13, 24, 7, 8}));
 }
 
 TEST(PartSum, APartWithoutRowsCountsAsHere) {
   const LaneParts tree({2, 1, 2});
   PartSum sum;
-  sum.add(tree, {0, 1}, {Array::empty({0}, DType::i64), Array::empty({0})});
-  sum.add(tree, {1, 2}, {Array::from<std::int64_t>({4}, {1}), Array::from<float>({1, 2}, {2})});
+  sum.add(tree, {0, 1}, SparseRows{Array::empty({0}, DType::i64), Array::empty({0, 2})});
+  sum.add(tree, {1, 2}, SparseRows{Array::from<std::int64_t>({4}, {1}), Array::from<float>({1, 2}, {1, 2})});
   ASSERT_TRUE(sum.complete(tree));
-  EXPECT_EQ(sum.sum().values.to_vector<float>(), (std::vector<float>{1, 2}));
+  EXPECT_EQ(sum.sum().rows.values.to_vector<float>(), (std::vector<float>{1, 2}));
 }
 
 }  // namespace

@@ -60,7 +60,9 @@ void Simulation::start(int index) {
                                                                  .servers = options_.servers,
                                                                  .agreement = plan_.text(),
                                                                  .retry_after = kRetry,
-                                                                 .retry_after_max = 4 * kRetry});
+                                                                 .retry_after_max = 4 * kRetry,
+                                                                 .hello_after = kRetry,
+                                                                 .hello_after_max = 4 * kRetry});
   Outbox out;
   worker.requests->start(now_, out);
   send({Role::worker, index}, out);
