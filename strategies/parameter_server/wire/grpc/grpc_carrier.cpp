@@ -61,7 +61,7 @@ class CalledStream final : public Stream<grpc::ServerGenericBidiReactor> {
     begin(std::move(handler));
     read();
   }
-  void OnDone() override { done(kBroken); }
+  void OnDone() override { done(kBroken, false); }
 
  private:
   void cancel() override {
@@ -92,7 +92,7 @@ class CallingStream final : public Stream<grpc::ClientBidiReactor<grpc::ByteBuff
   }
   void OnDone(const grpc::Status& status) override {
     const bool known = status.ok() || status.error_message().empty();
-    done(known ? kBroken : fmt::format("{} ({})", kBroken, status.error_message()));
+    done(known ? kBroken : fmt::format("{} ({})", kBroken, status.error_message()), true);
   }
 
  private:
@@ -137,6 +137,7 @@ class GrpcCarrier final : public Carrier {
     if (!live_->end_all(steady_clock::now() + kEndGrace)) {
       log::error("wire: gRPC has not ended its streams after {} s", kEndGrace.count());
     }
+    live_->bury(true);
     if (server_ != nullptr) {
       server_->Shutdown(std::chrono::system_clock::now());
     }
@@ -177,6 +178,7 @@ class GrpcCarrier final : public Carrier {
     if (!tls_.name.empty()) {
       arguments.SetSslTargetNameOverride(tls_.name);
     }
+    live_->bury(false);
     const auto channel = grpc::CreateCustomChannel(address.grpc, channel_credentials(), arguments);
     const auto stream = std::make_shared<CallingStream>(channel, live_);
     stream->start(std::move(handler));

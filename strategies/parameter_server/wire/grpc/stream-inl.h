@@ -5,33 +5,55 @@
 #include <grpcpp/support/client_callback.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <iterator>
+#include <map>
 #include <mutex>
-#include <set>
+#include <vector>
 
 #include "trireme/core/base/error.h"
 #include "trireme/strategies/parameter_server/wire/grpc/byte_messages-inl.h"
 
 namespace trireme::strategies::parameter_server::wire {
 
-// The streams that gRPC still has, so that their carrier can wait for them.
+// The streams that gRPC still has, so that their carrier can wait for them; and those that it has let go of, but that
+// hold a channel: the last channel's end joins gRPC's threads, so it must not come from one of them.
 class LiveStreams {
  public:
   void add(const std::shared_ptr<Link>& link) {
     const std::lock_guard lock(mutex_);
-    links_.insert(link);
+    links_.emplace(link.get(), link);
   }
-  void remove(const std::shared_ptr<Link>& link) {
+  // `link` may be gone when this returns, unless it holds a channel.
+  void remove(const Link* link, bool holds_channel) {
+    decltype(links_)::node_type removed;
     const std::lock_guard lock(mutex_);
-    links_.erase(link);
+    removed = links_.extract(link);
+    if (holds_channel) {
+      over_.push_back(std::move(removed.mapped()));
+      removed = {};
+    }
     changed_.notify_all();
+  }
+  // From a thread that is none of gRPC's. `all`: also those that another thread may still have in hand.
+  void bury(bool all) {
+    std::vector<std::shared_ptr<Link>> buried;
+    const std::lock_guard lock(mutex_);
+    const auto first =
+        std::partition(over_.begin(), over_.end(), [&](const auto& link) { return !all && link.use_count() > 1; });
+    buried.assign(std::make_move_iterator(first), std::make_move_iterator(over_.end()));
+    over_.erase(first, over_.end());
   }
   // False: some have not ended by the deadline.
   bool end_all(std::chrono::steady_clock::time_point deadline) {
+    std::vector<std::shared_ptr<Link>> links;
     std::unique_lock lock(mutex_);
-    const std::set<std::shared_ptr<Link>> links = links_;
+    for (const auto& [key, link] : links_) {
+      links.push_back(link);
+    }
     lock.unlock();
     for (const auto& link : links) {
       link->cut();
@@ -43,7 +65,8 @@ class LiveStreams {
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::set<std::shared_ptr<Link>> links_;
+  std::map<const Link*, std::shared_ptr<Link>> links_;
+  std::vector<std::shared_ptr<Link>> over_;
 };
 
 // Reactor: grpc::ClientBidiReactor or grpc::ServerBidiReactor of ByteBuffers.
@@ -127,8 +150,8 @@ class Stream : public Reactor, public Link, public std::enable_shared_from_this<
     handler_ = std::move(handler);
     live_->add(this->shared_from_this());
   }
-  // For OnDone(): gRPC has no more use for this object, which may go when this returns.
-  void done(const std::string& status) {
+  // For OnDone(): gRPC has no more use for this object, which may be gone when this returns.
+  void done(const std::string& status, bool holds_channel) {
     std::deque<std::unique_ptr<OutgoingMessages>> unsent;
     {
       const std::lock_guard lock(mutex_);
@@ -138,7 +161,8 @@ class Stream : public Reactor, public Link, public std::enable_shared_from_this<
     unsent.clear();
     const std::string why = peer_left_ ? std::string(kHasLeft) : why_.empty() ? status : why_;
     std::exchange(handler_, nullptr)->on_end(why);
-    live_->remove(this->shared_from_this());
+    const std::shared_ptr<LiveStreams> live = live_;
+    live->remove(this, holds_channel);
   }
   void read() {
     const std::lock_guard lock(mutex_);

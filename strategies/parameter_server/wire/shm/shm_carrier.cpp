@@ -21,11 +21,16 @@ class Listener final : public Postman::Client {
 
   void on_ready() override {
     while (Fd caller = accept_locally(socket_.get())) {
+      std::shared_ptr<LinkHandler> handler;
       try {
         const auto link = std::make_shared<ShmLink>(std::move(caller), postman_);
-        link->start(accept_(link));
+        handler = accept_(link);
+        link->start(handler);
       } catch (const Error& error) {
-        log::warning("wire: a connection could not be taken: {}", error.what());
+        log::debug("wire: a connection could not be taken: {}", error.what());
+        if (handler != nullptr) {
+          handler->on_end(error.what());
+        }
       }
     }
   }
