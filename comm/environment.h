@@ -6,6 +6,7 @@
 #include <string>
 
 #include "trireme/comm/communicator.h"
+#include "trireme/comm/environment/role.h"
 
 namespace trireme::comm {
 
@@ -29,6 +30,9 @@ struct LaunchedRank {
   int size = 1;
 };
 LaunchedRank launched_rank();
+// Worker or parameter server, of a program that was given so many --servers (0: none given). detect_role() of
+// comm/environment/role.h.
+ProcessRole launched_role(int servers);
 
 // Runs `body` on `ranks` threads of this process, each with its own World over the local backend; rethrows the first
 // exception (in time) after all ended; an exception on one rank aborts the others. Thread r gets rank r.

@@ -60,6 +60,11 @@ void check_options(const ProgramOptions& options) {
                 "--ranks {} given without --backend local: ranks as threads need that backend; for processes use "
                 "trireme run --nproc-per-node {}",
                 options.ranks, options.ranks);
+  const comm::ProcessRole role = comm::launched_role(0);
+  require_usage(role.servers == 0,
+                "--strategy {}: the launcher has started {} parameter server(s), which it has no "
+                "use for; leave --servers out of `trireme run`",
+                options.strategy, role.servers);
   const auto [rank, launched] = comm::launched_rank();
   if (!options.interface.empty()) {
     comm::address_of_interface(options.interface, rank == 0);

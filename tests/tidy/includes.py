@@ -18,7 +18,7 @@ OWNERS = {
     r"nlohmann/": ("checkpoint", "comm", "training", "launcher"),
     r"google/protobuf|.*\.pb\.h": ("checkpoint", "comm", "cluster", "launcher", "strategies"),
     r"CLI/": ("launcher", "training"),
-    r"grpc": ("cluster", "launcher", "strategies"),
+    r"grpc": ("cluster", "launcher", "strategies/parameter_server/wire/grpc"),
     r"gloo/": ("comm/gloo",),
     r"mpi\.h": ("comm/mpi",),
     r"nccl\.h": ("comm/nccl",),
