@@ -23,7 +23,7 @@ namespace {
 
 constexpr const char* kExamples =
     "--data: files of lines 'label, 13 whole numbers, 26 categories' with tabs between them, as Criteo's click logs;\n"
-    "fields but the label may be missing. Categories are hashed into --rows.\n"
+    "fields but the label may be missing. Of a directory all files. Categories are hashed into --rows.\n"
     "Examples:\n"
     "  train_recommender                                draws clicks with a power-law popularity and learns them\n"
     "  train_recommender --rows 20000000 --dim 16 --optimizer rowwise_adagrad\n"

@@ -125,7 +125,9 @@ Csv::Csv(const std::vector<std::filesystem::path>& paths, const CsvOptions& opti
   require_usage(!paths.empty(), "data::Csv: no file given");
   Table table;
   for (const std::filesystem::path& path : paths) {
-    append_table(path, options, table);
+    for (const std::filesystem::path& file : files_of(path)) {
+      append_table(file, options, table);
+    }
   }
   const auto count = static_cast<std::int64_t>(table.labels.size());
   labels_ = Array::from(table.labels, {count});

@@ -26,9 +26,10 @@ struct CsvOptions {
 // Batches: inputs f32 [items, dense columns], categories i64 [items, category columns], labels f32 [items].
 class Csv final : public Dataset {
  public:
-  // Reads the files, which have the same columns, behind each other. Fields may stand in double quotes ("" is a quote);
-  // lines end with LF or CRLF. Raises Error, naming file, line and column, for an absent or empty file, unknown
-  // columns, a line with another number of fields, or a field that should be a number.
+  // Reads the files (of a directory all, in the order of their paths), which have the same columns, behind each other.
+  // Fields may stand in double quotes ("" is a quote); lines end with LF or CRLF. Raises Error, naming file, line and
+  // column, for an absent or empty file, unknown columns, a line with another number of fields, a field that should be
+  // a number, or a label that is missing.
   Csv(const std::vector<std::filesystem::path>& paths, const CsvOptions& options);
   Csv(const std::filesystem::path& path, const CsvOptions& options) : Csv(std::vector{path}, options) {}
 

@@ -1,5 +1,6 @@
 #include "trireme/core/data/file_bytes.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <system_error>
@@ -33,6 +34,23 @@ std::vector<std::uint8_t> read_file(const std::filesystem::path& path) {
   std::vector<std::uint8_t> bytes;
   append_file(path, bytes);
   return bytes;
+}
+
+std::vector<std::filesystem::path> files_of(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(path, error)) {
+    return {path};
+  }
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path, error)) {
+    if (entry.is_regular_file()) {
+      files.push_back(entry.path());
+    }
+  }
+  require(!error, "data directory {}: it cannot be read: {}", path.string(), error.message());
+  require(!files.empty(), "data directory {}: it has no files", path.string());
+  std::sort(files.begin(), files.end(), [](const auto& a, const auto& b) { return a.native() < b.native(); });
+  return files;
 }
 
 }  // namespace trireme::data

@@ -11,31 +11,13 @@
 namespace trireme::data {
 namespace {
 
-void append_path(const std::filesystem::path& path, std::vector<std::uint8_t>& text) {
-  std::error_code error;
-  if (!std::filesystem::is_directory(path, error)) {
-    append_file(path, text);
-    return;
-  }
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(path, error)) {
-    if (entry.is_regular_file()) {
-      files.push_back(entry.path());
-    }
-  }
-  require(!error, "data directory {}: it cannot be read: {}", path.string(), error.message());
-  require(!files.empty(), "data directory {}: it has no files", path.string());
-  std::sort(files.begin(), files.end(), [](const auto& a, const auto& b) { return a.native() < b.native(); });
-  for (const std::filesystem::path& file : files) {
-    append_file(file, text);
-  }
-}
-
 std::vector<std::uint8_t> read_paths(const std::vector<std::filesystem::path>& paths, std::int64_t context) {
   require(!paths.empty(), "data::ByteText: no path given");
   std::vector<std::uint8_t> text;
   for (const std::filesystem::path& path : paths) {
-    append_path(path, text);
+    for (const std::filesystem::path& file : files_of(path)) {
+      append_file(file, text);
+    }
   }
   require(
       static_cast<std::int64_t>(text.size()) > context,

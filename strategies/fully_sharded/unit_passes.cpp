@@ -177,7 +177,7 @@ void UnitPasses::open_leaf(const LeafPlace& place) {
       "backward: parameter {} has had no forward pass since prepare() or the last backward(): the loss was computed "
       "before, or by a module whose forward is not announced; call the module, or open nn::ForwardScope in a "
       "forward of its own",
-      gradients_->trained().front().name);
+      map_->parameters.front().name);
   require_in_place();
   plan_ = place.plan;
   last_leaf_ = place.last;

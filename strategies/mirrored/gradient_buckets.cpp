@@ -216,7 +216,7 @@ void GradientBuckets::scale(double factor) {
 }
 
 void GradientBuckets::rebuild() {
-  if (!record_order_) {
+  if (!record_order_ || parameters_.empty()) {
     return;
   }
   record_order_ = false;
