@@ -172,11 +172,10 @@ void LaneStrategy::finish_step(const StepPlan& plan) {
   enter_phase(Phase::reducing);
   const auto waited = time_waiting();
   gradients_->finish();
-  sparse_gradients_->reduce(plan);
+  reduce_tables(*sparse_gradients_, plan);
   reduce_scalars(*scalars_, plan);
   if (scalars_->unscaled()) {
-    gradients_->scale(1.0 / scalars_->weight_sum());
-    sparse_gradients_->scale(1.0 / scalars_->weight_sum());
+    scale_gradients(1.0 / scalars_->weight_sum());
   }
   const double norm = gradient_norm();
   enter_phase(Phase::updating);
@@ -187,6 +186,11 @@ void LaneStrategy::finish_step(const StepPlan& plan) {
   height_ = 0;
   accumulated_ = false;
   enter_phase(Phase::between_steps);
+}
+
+void LaneStrategy::scale_gradients(double factor) {
+  gradients_->scale(factor);
+  sparse_gradients_->scale(factor);
 }
 
 bool LaneStrategy::used(std::size_t trained) const {

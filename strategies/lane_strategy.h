@@ -54,7 +54,10 @@ class LaneStrategy : public Strategy {
   virtual void after_update() = 0;
 
   // How a step ends, in this order; collective. Who keeps gradients and optimizer elsewhere replaces all of them.
+  virtual void reduce_tables(SparseGradients& tables, const StepPlan& plan) { tables.reduce(plan); }
   virtual void reduce_scalars(StepScalars& scalars, const StepPlan& plan) { scalars.reduce(plan); }
+  // If weights were only known now.
+  virtual void scale_gradients(double factor);
   // Of the reduced gradients, over all rows.
   virtual double gradient_norm();
   // Updates by the gradients times the factor, and ends with after_update().

@@ -32,6 +32,8 @@ struct WholeParameter {
   Shape shape;
   DType dtype = DType::f32;
   std::function<Array()> value;
+  // Some rows of it, for tables that are too large to be asked for at once; null elsewhere.
+  std::function<Array(std::int64_t begin, std::int64_t end)> rows = nullptr;
 };
 
 class Strategy : public StepOwner {
@@ -51,6 +53,8 @@ class Strategy : public StepOwner {
   // Named tensors of model, buffers and optimizer that this rank holds, as views: reading shows the present values,
   // writing them, followed by state_written(), is how a checkpoint is loaded.
   virtual std::vector<sharding::StateTensor> state() = 0;
+  // False where state() is not all that a run needs to go on (servers hold the rest): checkpoints must be refused.
+  virtual bool state_is_whole() const { return true; }
   // Somebody has written through state(): makes it what every rank computes with. Collective.
   virtual void state_written() = 0;
   // The whole model, in name order, one parameter in memory at a time: for export and params_hash. For sharded

@@ -42,6 +42,10 @@ std::uint64_t agree_on_run_id(comm::Communicator& ranks) {
 Checkpointing::Checkpointing(const CheckpointOptions& options, strategies::Strategy& strategy,
                              optim::Optimizer& optimizer)
     : options_(options), strategy_(strategy), optimizer_(optimizer) {
+  const bool from_path = options.resume != "auto" && options.resume != "none";
+  require_usage(strategy.state_is_whole() || (!enabled() && !from_path),
+                "checkpoints of strategy {} are not built in this version; leave --checkpoint-dir and --resume out",
+                strategy.name());
   if (cluster::restart_count_from_environment() > 0 && enabled()) {
     options_.resume = "auto";
   }

@@ -32,8 +32,11 @@ void check_writable_file(const char* option, const std::string& file) {
 }
 
 void check_built(const ProgramOptions& options) {
-  require_usage(options.strategy != "parameter_server",
-                "--strategy {}: not built in this version; use --strategy mirrored or fully_sharded", options.strategy);
+  require_usage(
+      options.strategy != "parameter_server" || options.backend == "local",
+      "--strategy parameter_server with --backend {}: servers in processes of their own are not built in this "
+      "version; use --backend local --ranks WORKERS --servers SERVERS",
+      options.backend);
   require_usage(options.backend != "nccl", "--backend nccl: not built in this version; use --backend auto");
   require_usage(options.device != "cuda",
                 "--device cuda: this version is built without CUDA and cannot use a GPU; use --device cpu");
@@ -52,8 +55,25 @@ std::variant<bool, int> parse_reshard_after_forward(const std::string& text) {
   return ranks;
 }
 
+void check_servers(const ProgramOptions& options) {
+  if (options.strategy != "parameter_server") {
+    return;
+  }
+  require_usage(options.servers > 0, "--strategy parameter_server: --servers {} given, 1 or more expected",
+                options.servers);
+  require_usage(options.compute_dtype() == "f32", "--strategy parameter_server: {} given, f32 expected",
+                options.compute_dtype());
+  require_usage(
+      options.checkpoint_dir.empty(),
+      "--checkpoint-dir: checkpoints of strategy parameter_server are not built in this version; leave it out");
+  require_usage(options.reduce_order == "canonical",
+                "--strategy parameter_server: --reduce-order {} given; servers add in canonical order only",
+                options.reduce_order);
+}
+
 void check_options(const ProgramOptions& options) {
   check_built(options);
+  check_servers(options);
   require_usage(options.zero_stage <= 3, "--zero-stage {}: 1, 2 or 3 expected", options.zero_stage);
   parse_reshard_after_forward(options.reshard_after_forward);
   require_usage(options.ranks == 1 || options.backend == "local",

@@ -77,6 +77,7 @@ struct OptionParser::Impl {
     add_optimizer();
     add_ranks();
     add_sharding();
+    add_servers();
     add_checkpoints();
     add_output();
     app.set_config("--config", "", "read options from FILE: one `name = value` a line, the same words as here")
@@ -194,7 +195,21 @@ struct OptionParser::Impl {
     belongs(offload->group(group));
   }
 
+  void add_servers() {
+    const char* group = "Parameter servers (--strategy parameter_server)";
+    server_options.push_back(whole(group, "--servers", common.servers, 0, "servers beside the workers"));
+    server_options.push_back(
+        word(group, "--consistency", common.consistency, {"sync", "ssp", "async"},
+             "sync: mirrored's bits; ssp: no worker is more than --staleness steps ahead; async: no bound"));
+    server_options.push_back(whole(group, "--staleness", common.staleness, 0, "of ssp, in steps"));
+  }
+
   void check_sharding() const {
+    for (const CLI::Option* option : server_options) {
+      require_usage(option->count() == 0 || common.strategy == "parameter_server",
+                    "{} given with --strategy {}: it belongs to --strategy parameter_server; use that, or leave it out",
+                    option->get_name(), common.strategy);
+    }
     for (const CLI::Option* option : sharding_options) {
       const bool usual = option->count() > 0 && option->results().back() == "f32";
       require_usage(option->count() == 0 || usual || common.strategy == "fully_sharded",
@@ -246,6 +261,7 @@ struct OptionParser::Impl {
   CLI::App app;
   ProgramOptions& common;
   std::vector<const CLI::Option*> sharding_options;
+  std::vector<const CLI::Option*> server_options;
   std::vector<std::pair<CLI::Option*, const LaterOption*>> later_given;
 };
 

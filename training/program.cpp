@@ -5,12 +5,14 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <future>
 #include <new>
 
 #include "trireme/cluster/worker_status.h"
 #include "trireme/comm/environment.h"
 #include "trireme/core/base/host.h"
 #include "trireme/core/base/parallel.h"
+#include "trireme/strategies/parameter_server/wire/in_process.h"
 #include "trireme/training/status_signal.h"
 
 namespace trireme::training {
@@ -77,6 +79,40 @@ int run_ranks(const ProgramOptions& options, const std::function<int(Session&)>&
   return code;
 }
 
+// Servers as threads beside the workers'. What a server complains of is raised once the workers have ended, if they
+// have no complaint of their own.
+int run_with_servers(const ProgramOptions& options, const std::function<int(Session&)>& body,
+                     const cluster::WorkerStatus& status) {
+  namespace ps = strategies::parameter_server;
+  check_batch_split(options, options.ranks, options.ranks);
+  ps::InProcessHub hub;
+  const auto workers = static_cast<int>(options.ranks);
+  std::atomic<int> code{kExitDone};
+  std::vector<std::future<void>> servers;
+  for (int index = 0; index < static_cast<int>(options.servers); ++index) {
+    std::shared_ptr<ps::Endpoint> endpoint = hub.join({ps::Role::server, index});
+    servers.push_back(std::async(std::launch::async, [&, endpoint = std::move(endpoint)] {
+      comm::run_local(1, [&](comm::World alone) {
+        Session session(std::move(alone), options, cluster::WorkerStatus(-1), Session::ServerPlace{endpoint, workers});
+        body(session);
+      });
+    }));
+  }
+  comm::run_local(workers, [&](comm::World world) {
+    set_num_threads(static_cast<int>(options.threads));
+    Session session(world, options, world.rank() == 0 ? status : cluster::WorkerStatus(-1),
+                    Session::ServerPlace{hub.join({ps::Role::worker, world.rank()}), workers});
+    const int mine = body(session);
+    if (world.rank() == 0) {
+      code = mine;
+    }
+  });
+  for (std::future<void>& server : servers) {
+    server.get();
+  }
+  return code;
+}
+
 }  // namespace
 
 std::string error_line(std::string_view message, int rank, std::string_view host) {
@@ -94,7 +130,11 @@ int run_program(int argc, const char* const* argv, OptionParser& parser, Program
     if (!parser.parse(argc, argv)) {
       return kExitDone;
     }
-    return request ? run_plan(options, *request, body) : run_ranks(options, body, status);
+    if (request) {
+      return run_plan(options, *request, body);
+    }
+    const bool with_servers = options.strategy == "parameter_server";
+    return with_servers ? run_with_servers(options, body, status) : run_ranks(options, body, status);
   } catch (const comm::CommError& error) {
     return complain(error.what(), error.kind(), true, status);
   } catch (const Error& error) {

@@ -17,6 +17,7 @@
 #include "trireme/cluster/worker_status.h"
 #include "trireme/comm/communicator.h"
 #include "trireme/core/data/loader.h"
+#include "trireme/strategies/parameter_server/wire/endpoint.h"
 #include "trireme/strategies/strategy.h"
 #include "trireme/training/job_plan.h"
 #include "trireme/training/option_parser.h"
@@ -37,15 +38,23 @@ class Session {
   Session(comm::World world, const ProgramOptions& options, cluster::WorkerStatus status,
           std::optional<cluster::PlanRequest> request = {})
       : world_(std::move(world)), options_(options), status_(std::move(status)), request_(request) {}
+  // A process's place among workers and parameter servers. A server has a world of its own, alone.
+  struct ServerPlace {
+    std::shared_ptr<strategies::parameter_server::Endpoint> endpoint;
+    int workers = 1;
+  };
+  Session(comm::World world, const ProgramOptions& options, cluster::WorkerStatus status, ServerPlace place)
+      : world_(std::move(world)), options_(options), status_(std::move(status)), place_(std::move(place)) {}
 
   const comm::World& world() const { return world_; }
   const ProgramOptions& options() const { return options_; }
   std::int64_t lanes() const { return options_.lanes_or(world_.default_lanes()); }
 
   // Call once model and optimizer are made, before anything large is: raises Error on all ranks if the step cannot fit
-  // into the memory of their machines. True if the program was started by `trireme plan`, which has its plan now: leave
-  // with kExitDone. Collective.
-  bool plan(nn::Module& model, const optim::Optimizer& optimizer, const StepFormula& step = {}) const;
+  // into the memory of their machines. True if this process is not to train: it was started by `trireme plan`, which
+  // has its plan now, or it is a parameter server, which has served until every worker was done. Leave with kExitDone
+  // then. Collective.
+  bool plan(nn::Module& model, optim::Optimizer& optimizer, const StepFormula& step = {}) const;
   // The strategy that --strategy names, with the options that belong to it. prepare() is the caller's, or the
   // Trainer's.
   std::unique_ptr<strategies::Strategy> make_strategy() const;
@@ -63,6 +72,7 @@ class Session {
   const ProgramOptions& options_;
   cluster::WorkerStatus status_;
   std::optional<cluster::PlanRequest> request_;
+  ServerPlace place_;
 };
 
 // Parses, starts the ranks that the options and the environment name (processes that a launcher started, or threads

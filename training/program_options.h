@@ -35,6 +35,11 @@ struct ProgramOptions {
   std::string param_dtype = {};  // empty: see compute_dtype()
   std::string reduce_dtype = "f32";
 
+  // Of strategy parameter_server.
+  std::int64_t servers = 0;
+  std::string consistency = "sync";
+  std::int64_t staleness = 1;  // of ssp
+
   // What is trained on, and for how long.
   std::vector<std::string> data = {};
   std::optional<std::int64_t> steps = {};  // total since the first start

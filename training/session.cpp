@@ -20,7 +20,13 @@ PlannedWorld planned_world(const cluster::PlanRequest& request, const ProgramOpt
 
 }  // namespace
 
-bool Session::plan(nn::Module& model, const optim::Optimizer& optimizer, const StepFormula& step) const {
+bool Session::plan(nn::Module& model, optim::Optimizer& optimizer, const StepFormula& step) const {
+  using namespace strategies::parameter_server;
+  if (place_.endpoint != nullptr && place_.endpoint->self().role == Role::server) {
+    const strategies::ParameterServerOptions how = parameter_server_options(options_);
+    serve(*place_.endpoint, plan_for(model, optimizer, place_.workers, how), optimizer, {.timeout = how.timeout});
+    return true;
+  }
   nn::checkpoint_activations(model, options_.activation_checkpointing);
   if (!request_) {
     ProgramOptions options = options_;
@@ -47,6 +53,11 @@ std::unique_ptr<strategies::Strategy> Session::make_strategy() const {
   std::unique_ptr<strategies::Strategy> strategy;
   if (options_.strategy == "fully_sharded") {
     strategy = std::make_unique<strategies::FullySharded>(world_, fully_sharded_options(options_));
+  } else if (options_.strategy == "parameter_server") {
+    require_usage(place_.endpoint != nullptr,
+                  "this program does not start parameter servers; training/program.h says how");
+    strategy =
+        std::make_unique<strategies::ParameterServer>(world_, *place_.endpoint, parameter_server_options(options_));
   } else {
     strategy = std::make_unique<strategies::Mirrored>(world_, mirrored_options(options_));
   }

@@ -15,6 +15,18 @@ strategies::MirroredOptions mirrored_options(const ProgramOptions& options) {
           .param_dtype = dtype_from_name(options.compute_dtype())};
 }
 
+strategies::ParameterServerOptions parameter_server_options(const ProgramOptions& options) {
+  using strategies::parameter_server::Consistency;
+  const Consistency consistency = options.consistency == "ssp"     ? Consistency::ssp
+                                  : options.consistency == "async" ? Consistency::async
+                                                                   : Consistency::sync;
+  return {.seed = options.seed,
+          .servers = static_cast<int>(options.servers),
+          .consistency = consistency,
+          .staleness = options.staleness,
+          .timeout = std::chrono::milliseconds(static_cast<std::int64_t>(options.timeout_seconds * 1e3))};
+}
+
 strategies::FullyShardedOptions fully_sharded_options(const ProgramOptions& options) {
   return {.seed = options.seed,
           .zero_stage = static_cast<int>(options.zero_stage),

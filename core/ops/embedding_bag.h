@@ -14,7 +14,8 @@ enum class BagMode : std::uint8_t { sum, mean };
 // Result [B, D]; an empty bag is 0.
 //
 // Rows are added in the order of the list; a row gets its contributions to the gradient in the order of positions. A
-// table that keeps rows (LeafNode) gets the touched ones only. Raises Error for an index outside of the table or offsets that do not fit.
+// table that keeps rows (LeafNode) gets the touched ones only. Raises Error for an index outside of the table or
+// offsets that do not fit.
 Tensor embedding_bag(const Tensor& table, const Array& indices, const Array& offsets, BagMode mode);
 
 }  // namespace trireme::ops

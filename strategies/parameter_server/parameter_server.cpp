@@ -1,6 +1,7 @@
 #include "trireme/strategies/parameter_server/parameter_server.h"
 
 #include <algorithm>
+#include <exception>
 
 #include "trireme/core/array/accumulate.h"
 #include "trireme/core/base/error.h"
@@ -26,8 +27,8 @@ ParameterServer::ParameterServer(comm::World world, parameter_server::Endpoint& 
 }
 
 ParameterServer::~ParameterServer() {
-  if (client_ == nullptr) {
-    return;
+  if (client_ == nullptr || std::uncaught_exceptions() > 0) {
+    return;  // after an error nobody is waited for: the servers see the endpoint leave
   }
   try {
     client_->goodbye();
@@ -43,17 +44,26 @@ void ParameterServer::place_parameters() {
   client_ = std::make_unique<Client>(endpoint_, plan_, Client::Options{options_.life, options_.timeout});
   step_ = client_->first_step();
   for (std::size_t i = 0; i < parameters().size(); ++i) {
-    nn::NamedParameter& parameter = parameters()[i];
-    if (parameter.tensor.requires_grad()) {
+    if (parameters()[i].tensor.requires_grad()) {
       parameter_of_.push_back(i);
     }
   }
+  std::ranges::stable_partition(parameter_of_, [this](std::size_t i) { return !parameters()[i].sparse; });
   if (world().rank() == 0 && step_ == 0) {
     assign_own_values();
   }
   for (nn::NamedParameter& parameter : parameters()) {
+    if (parameter.sparse && parameter.tensor.requires_grad()) {
+      require(
+          !parameter.tensor.array().has_data(),
+          "parameter_server: table '{}' has values already; the servers make its rows from the seed: do not initialize "
+          "or load it before prepare()",
+          parameter.name);
+      values_.emplace_back();
+      continue;
+    }
     Array place = Array::empty(parameter.tensor.shape());
-    if (parameter.tensor.array().defined()) {
+    if (parameter.tensor.array().has_data()) {
       place.copy_from(parameter.tensor.array());
     } else {
       parameter.init.fill(seed(), parameter.name, 0, place);
@@ -68,18 +78,22 @@ void ParameterServer::place_parameters() {
   pull_all();
 }
 
+Array ParameterServer::rows_of_piece(const Array& whole, int piece) const {
+  const sharding::RowRange rows = plan_.pieces[static_cast<std::size_t>(piece)].rows;
+  const std::int64_t row = plan_.row_length(piece);
+  return whole.narrow(0, rows.begin * row, rows.size() * row);
+}
+
 void ParameterServer::assign_own_values() {
   std::vector<Message> messages(static_cast<std::size_t>(plan_.servers), Message{.kind = Kind::assign});
   std::vector<std::vector<Array>> arrays(messages.size());
   for (std::size_t p = 0; p < plan_.pieces.size(); ++p) {
     const sharding::VariablePiece& piece = plan_.pieces[p];
     const Tensor& tensor = parameters()[parameter_of_[static_cast<std::size_t>(piece.variable)]].tensor;
-    if (tensor.array().defined()) {
+    if (tensor.array().has_data()) {
       const auto server = static_cast<std::size_t>(piece.server);
-      const std::int64_t row = plan_.row_length(static_cast<int>(p));
       messages[server].entries.push_back({.piece = static_cast<int>(p)});
-      arrays[server].push_back(
-          tensor.array().contiguous().flatten().narrow(0, piece.rows.begin * row, piece.rows.size() * row));
+      arrays[server].push_back(rows_of_piece(tensor.array().contiguous().flatten(), static_cast<int>(p)));
     }
   }
   for (int server = 0; server < plan_.servers; ++server) {
@@ -96,7 +110,9 @@ void ParameterServer::pull_all() {
   for (int server = 0; server < plan_.servers; ++server) {
     Message message{.kind = Kind::pull, .step = step_};
     for (const int piece : plan_.pieces_on(server)) {
-      message.entries.push_back({.piece = piece});
+      if (!plan_.variable_of(piece).sparse) {
+        message.entries.push_back({.piece = piece});
+      }
     }
     requests.push_back(client_->request(server, std::move(message), {}));
   }
@@ -115,8 +131,9 @@ void ParameterServer::take_values(const Client::Answer& answer) {
             index, plan_.scalars());
     const sharding::VariablePiece& piece = plan_.pieces[static_cast<std::size_t>(index)];
     const Array& value = values_[parameter_of_[static_cast<std::size_t>(piece.variable)]];
-    const std::int64_t row = plan_.row_length(index);
-    value.flatten().narrow(0, piece.rows.begin * row, piece.rows.size() * row).copy_from(answer.arrays[i]);
+    require(value.defined(), "parameter_server: server {} sends values of table '{}' that were not asked for",
+            answer.server, plan_.variable_of(index).name);
+    rows_of_piece(value.flatten(), index).copy_from(answer.arrays[i]);
   }
 }
 
@@ -163,7 +180,7 @@ void ParameterServer::add_up_own(StepScalars& scalars, const StepPlan& plan) {
   for (std::int64_t leaf = own.begin; leaf < own.end; ++leaf) {
     items += plan.split.items_of(leaf);
   }
-  gradients_->set_share(static_cast<double>(items) / static_cast<double>(plan.split.items));
+  share_ = static_cast<double>(items) / static_cast<double>(plan.split.items);
   if (parts.empty()) {
     scalars.take_nothing();
     return;
@@ -175,12 +192,21 @@ void ParameterServer::add_up_own(StepScalars& scalars, const StepPlan& plan) {
   scalars.take_total(parts[0].array);
 }
 
+void ParameterServer::scale_gradients(double factor) {
+  if (is_sync()) {
+    gradients_->scale(factor);
+  } else {
+    LaneStrategy::scale_gradients(factor * share_);
+  }
+}
+
 double ParameterServer::gradient_norm() {
   ExactSum sum;
   if (!is_sync()) {
-    for (std::size_t i = 0; i < parameter_of_.size(); ++i) {
+    for (std::size_t i = 0; i < parameter_of_.size() && !is_table(i); ++i) {
       optim::add_squares(sum, gradients_->reduced(i), optim::row_length(plan_.variables[i].shape));
     }
+    tables_->add_squares(sum, 0, 1);
     return optim::norm_of(sum);
   }
   std::vector<std::uint64_t> requests;
@@ -201,17 +227,20 @@ double ParameterServer::gradient_norm() {
 void ParameterServer::update(double clip_factor) {
   std::vector<Message> messages(static_cast<std::size_t>(plan_.servers));
   std::vector<std::vector<Array>> arrays(messages.size());
-  for (std::size_t p = 0; p < plan_.pieces.size(); ++p) {
-    const sharding::VariablePiece& piece = plan_.pieces[p];
-    const auto variable = static_cast<std::size_t>(piece.variable);
-    const auto server = static_cast<std::size_t>(piece.server);
-    if (used(variable)) {
-      messages[server].entries.push_back({.piece = static_cast<int>(p)});
-      if (!is_sync()) {
-        const std::int64_t row = plan_.row_length(static_cast<int>(p));
-        arrays[server].push_back(
-            gradients_->reduced(variable).narrow(0, piece.rows.begin * row, piece.rows.size() * row));
-      }
+  const std::size_t dense = parameter_of_.size() - tables_->tables();
+  for (int piece = 0; piece < plan_.scalars(); ++piece) {
+    const sharding::VariablePiece& place = plan_.pieces[static_cast<std::size_t>(piece)];
+    const auto variable = static_cast<std::size_t>(place.variable);
+    const auto server = static_cast<std::size_t>(place.server);
+    if (!used(variable)) {
+      continue;
+    }
+    messages[server].entries.push_back({.piece = piece, .sparse = is_table(variable)});
+    if (!is_sync() && is_table(variable)) {
+      const SparseRows rows = rows_between(tables_->reduced(variable - dense), place.rows.begin, place.rows.end);
+      arrays[server].insert(arrays[server].end(), {rows.rows, rows.values});
+    } else if (!is_sync()) {
+      arrays[server].push_back(rows_of_piece(gradients_->reduced(variable), piece));
     }
   }
   std::vector<std::uint64_t> requests;
@@ -237,17 +266,44 @@ std::chrono::nanoseconds ParameterServer::time_waiting() { return client_->time_
 std::uint64_t ParameterServer::bytes_moved() { return communicator().bytes_moved() + endpoint_.bytes_moved(); }
 
 std::vector<sharding::StateTensor> ParameterServer::state() {
-  fail(
-      "parameter_server: checkpoints of parameter servers are not in this build; use mirrored or fully_sharded, or run "
-      "without --checkpoint-dir");
+  std::vector<sharding::StateTensor> state;
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    if (values_[i].defined()) {
+      state.push_back({"model." + parameters()[i].name, values_[i].shape(), 0, values_[i]});
+    }
+  }
+  append_buffers(state);
+  return state;
 }
 
-void ParameterServer::state_written() { (void)state(); }
+void ParameterServer::state_written() {
+  require_usage(optimizer().steps() == 0,
+                "parameter_server: parameters were written after step {}; that can be done before the "
+                "first step only",
+                step_ - 1);
+  communicator().barrier({.name = "parameters written"}).wait();
+  if (world().rank() == 0) {
+    assign_own_values();
+  }
+  communicator().barrier({.name = "parameters assigned"}).wait();
+  pull_all();
+}
 
 std::vector<WholeParameter> ParameterServer::whole_parameters() {
   std::vector<WholeParameter> whole;
   for (std::size_t i = 0; i < values_.size(); ++i) {
-    whole.push_back({parameters()[i].name, values_[i].shape(), values_[i].dtype(), [this, i] { return values_[i]; }});
+    WholeParameter parameter{parameters()[i].name, parameters()[i].tensor.shape(), DType::f32,
+                             [this, i] { return values_[i]; }};
+    if (!values_[i].defined()) {
+      const auto variable = static_cast<std::size_t>(std::ranges::find(parameter_of_, i) - parameter_of_.begin());
+      parameter.rows = [this, variable](std::int64_t begin, std::int64_t end) {
+        const Array rows = Array::empty({end - begin}, DType::i64);
+        std::ranges::generate(rows.span<std::int64_t>(), [next = begin]() mutable { return next++; });
+        return pull_rows(variable, rows).values;
+      };
+      parameter.value = [rows = parameter.rows, count = parameter.shape[0]] { return rows(0, count); };
+    }
+    whole.push_back(std::move(parameter));
   }
   std::ranges::sort(whole, {}, &WholeParameter::name);
   return whole;

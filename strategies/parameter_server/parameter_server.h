@@ -31,8 +31,9 @@ namespace parameter_server {
 
 class WorkerGradients;
 
-// What workers and servers of a job agree on, made by each from its own model and optimizer (values are not needed).
-// Raises Error (usage) for sparse tables and for options that make no sense.
+// What workers and servers of a job agree on, made by each from its own model and optimizer (values are not needed):
+// the trained parameters, sparse tables last.
+// Raises Error (usage) for options that make no sense.
 Plan plan_for(const nn::Module& model, const optim::Optimizer& optimizer, int workers,
               const ParameterServerOptions& options);
 
@@ -52,9 +53,14 @@ class ParameterServer final : public LaneStrategy {
   ParameterServer(comm::World world, parameter_server::Endpoint& endpoint, const ParameterServerOptions& options = {});
   ~ParameterServer() override;
 
+  // This worker's copies of dense parameters, and buffers; tables and the optimizer's state are on the servers. Before
+  // the first step rank 0's copies may be written.
   std::vector<sharding::StateTensor> state() override;
+  bool state_is_whole() const override { return false; }
   void state_written() override;
+  // Tables are on the servers only: rows() asks for them, and value() makes the whole for this once.
   std::vector<WholeParameter> whole_parameters() override;
+  SparseRows rows_of(const Node* table, const Array& indices) override;
   std::string_view name() const override { return "parameter_server"; }
   std::uint64_t bytes_moved() override;
 
@@ -64,25 +70,33 @@ class ParameterServer final : public LaneStrategy {
   std::unique_ptr<GradientReduction> make_gradients(std::vector<TrainedParameter> trained) override;
   std::vector<optim::Slot> make_slots() override;
   void after_update() override;
+  void reduce_tables(SparseGradients& tables, const StepPlan& plan) override;
   void reduce_scalars(StepScalars& scalars, const StepPlan& plan) override;
+  void scale_gradients(double factor) override;
   double gradient_norm() override;
   void update(double clip_factor) override;
   std::chrono::nanoseconds time_waiting() override;
 
  private:
   bool is_sync() const { return options_.consistency == parameter_server::Consistency::sync; }
+  bool is_table(std::size_t variable) const { return plan_.variables[variable].sparse; }
+  Array rows_of_piece(const Array& whole, int piece) const;
   void assign_own_values();
   void pull_all();
   void take_values(const parameter_server::Client::Answer& answer);
+  void push_tables(const std::vector<std::vector<SparseRows>>& parts, const StepPlan& plan);
   void add_up_own(StepScalars& scalars, const StepPlan& plan);
+  SparseRows pull_rows(std::size_t variable, const Array& rows);
 
   parameter_server::Endpoint& endpoint_;
   ParameterServerOptions options_;
   parameter_server::Plan plan_;
   std::unique_ptr<parameter_server::Client> client_;
   parameter_server::WorkerGradients* gradients_ = nullptr;  // the base's
-  std::vector<std::size_t> parameter_of_;                   // [variable]: index into parameters()
-  std::vector<Array> values_;                               // [parameter]
+  SparseGradients* tables_ = nullptr;                       // the base's, in a step
+  std::vector<std::size_t> parameter_of_;                   // [variable]: index into parameters(); tables come last
+  std::vector<Array> values_;                               // [parameter]; of tables undefined
+  double share_ = 1;  // ssp, async: of the step's items; a mean over this worker's items counts for so much
   std::int64_t step_ = 0;
 };
 

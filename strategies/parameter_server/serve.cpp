@@ -32,14 +32,11 @@ Plan plan_for(const nn::Module& model, const optim::Optimizer& optimizer, int wo
               const ParameterServerOptions& options) {
   std::vector<Variable> variables;
   for (const nn::NamedParameter& parameter : model.parameters()) {
-    require_usage(!parameter.sparse,
-                  "parameter_server: table '{}' is sparse, and sparse tables on servers are not in this build; use "
-                  "mirrored or fully_sharded",
-                  parameter.name);
     if (parameter.tensor.requires_grad()) {
       variables.push_back({parameter.name, parameter.tensor.shape(), parameter.init, parameter.sparse});
     }
   }
+  std::ranges::stable_partition(variables, [](const Variable& variable) { return !variable.sparse; });
   const sharding::Partitioner partitioner =
       options.partitioner.value_or(sharding::MinSize{.max_shards = options.servers});
   Plan plan = Plan::make(std::move(variables), options.servers, workers, partitioner);

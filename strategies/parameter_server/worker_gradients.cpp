@@ -25,7 +25,10 @@ WorkerGradients::WorkerGradients(Client& client, const Plan& plan, std::vector<T
     parameters_[i].leaf->as_leaf()->set_ready_hook([this, i] { on_ready(i); });
   }
   for (std::size_t p = 0; p < plan.pieces.size(); ++p) {
-    pieces_of_[static_cast<std::size_t>(plan.pieces[p].variable)].push_back(static_cast<int>(p));
+    const auto variable = static_cast<std::size_t>(plan.pieces[p].variable);
+    if (variable < pieces_of_.size()) {
+      pieces_of_[variable].push_back(static_cast<int>(p));
+    }
   }
 }
 
@@ -156,7 +159,7 @@ void WorkerGradients::scale(double factor) {
   if (!is_sync()) {
     for (const Array& view : views_[0]) {
       for (float& element : view.span<float>()) {
-        element *= static_cast<float>(factor * share_);
+        element *= static_cast<float>(factor);
       }
     }
   }

@@ -16,7 +16,8 @@ namespace trireme::strategies::parameter_server {
 
 class WorkerGradients final : public GradientReduction {
  public:
-  // parameters[i] is variable i of the plan. Both client and plan must outlive this.
+  // parameters[i] is variable i of the plan; sparse ones, the last ones, are not among them. Both client and plan must
+  // outlive this.
   WorkerGradients(Client& client, const Plan& plan, std::vector<TrainedParameter> parameters);
   ~WorkerGradients() override;
   WorkerGradients(const WorkerGradients&) = delete;
@@ -35,9 +36,7 @@ class WorkerGradients final : public GradientReduction {
   // This worker's own sum, flat. REQUIRES: ssp or async.
   Array reduced(std::size_t i) const override { return views_[0][i].flatten(); }
   Array rows_for_norm(std::size_t i) const override { return reduced(i); }
-  // ssp, async: which part of the step's items this worker has; its mean counts for so much.
-  void set_share(double share) { share_ = share; }
-  // sync: the servers will do it (factor()). ssp, async: at once, and by the share.
+  // sync: the servers will do it (factor()). ssp, async: at once.
   void scale(double factor) override;
   double factor() const { return factor_; }
 
@@ -69,7 +68,6 @@ class WorkerGradients final : public GradientReduction {
   bool in_leaf_ = false;
   const StepPlan* step_plan_ = nullptr;
   double factor_ = 1;
-  double share_ = 1;
 };
 
 }  // namespace trireme::strategies::parameter_server

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "trireme/comm/work.h"
 #include "trireme/core/base/error.h"
 
 namespace trireme::strategies::parameter_server {
@@ -27,6 +28,7 @@ Client::Client(Endpoint& endpoint, const Plan& plan, const Options& options)
   for (int server = 0; server < servers_; ++server) {
     wait_until(server, "hello", [&] { return requests_.welcomed(server); });
   }
+  greeted_ = true;
 }
 
 std::int64_t Client::first_step() const {
@@ -54,12 +56,25 @@ std::uint64_t Client::request(int server, Message message, std::vector<Array> ar
   return sequence;
 }
 
+std::optional<Client::Answer> Client::handle(Endpoint::Event event, Outbox& out) {
+  const Node from = event.from;
+  try {
+    return requests_.handle(Time::now(), std::move(event), out);
+  } catch (const Error& error) {
+    if (!greeted_) {
+      throw;
+    }
+    throw comm::CommError(
+        error.what(), comm::CommError::Details{"request", 0, fmt::format("server {}", from.index), {}, error.what()});
+  }
+}
+
 void Client::take_in(TimePoint until) {
   Outbox out;
   const TimePoint next = std::min(until, requests_.next_tick().value_or(until));
   Endpoint::Event event = endpoint_.receive(next);
   if (event.kind != Endpoint::Event::Kind::nothing) {
-    std::optional<Answer> answer = requests_.handle(Time::now(), std::move(event), out);
+    std::optional<Answer> answer = handle(std::move(event), out);
     if (answer && answer->message.kind != Kind::ack) {
       const std::pair key{answer->server, answer->message.sequence};
       answers_.emplace(key, std::move(*answer));
@@ -75,8 +90,13 @@ void Client::wait_until(int server, std::string_view what, const Done& done) {
   const TimePoint until = begin + options_.timeout;
   while (!done()) {
     const std::string& trouble = requests_.trouble(server);
-    require(Time::now() < until, "parameter server: server {} has not answered {} within {} ms{}{}; is it running?",
-            server, what, options_.timeout.count(), trouble.empty() ? "" : ": ", trouble);
+    if (Time::now() >= until) {
+      const std::string text =
+          fmt::format("parameter server: server {} has not answered {} within {} ms{}{}; is it running?", server, what,
+                      options_.timeout.count(), trouble.empty() ? "" : ": ", trouble);
+      throw comm::CommError(
+          text, comm::CommError::Details{std::string(what), 0, fmt::format("server {}", server), {}, trouble});
+    }
     take_in(until);
   }
   time_waiting_ += Time::now() - begin;

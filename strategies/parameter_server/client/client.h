@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "trireme/core/base/clock.h"
 #include "trireme/strategies/parameter_server/client/requests.h"
@@ -11,8 +12,8 @@
 
 namespace trireme::strategies::parameter_server {
 
-// Used by one thread. Every method raises Error if a server refuses, and names the server that was waited for in vain
-// when the time is over.
+// Used by one thread. The constructor raises Error, the other methods CommError, if a server refuses (another worker
+// was lost, say), and if the time is over: then naming the server that was waited for in vain.
 class Client {
  public:
   using Answer = Requests::Answer;
@@ -47,6 +48,7 @@ class Client {
   TimePoint deadline() const { return std::chrono::steady_clock::now() + options_.timeout; }
   void send(Outbox& out);
   void take_in(TimePoint until);
+  std::optional<Answer> handle(Endpoint::Event event, Outbox& out);
   template <class Done>
   void wait_until(int server, std::string_view what, const Done& done);
 
@@ -54,6 +56,7 @@ class Client {
   Options options_;
   int servers_;
   Requests requests_;
+  bool greeted_ = false;  // every server has taken this worker in: what goes wrong later is a peer's fault
   std::map<std::pair<int, std::uint64_t>, Answer> answers_;  // not asked for yet
   std::chrono::nanoseconds time_waiting_{0};
 };

@@ -67,6 +67,7 @@ std::optional<Requests::Answer> Requests::handle(TimePoint now, Endpoint::Event 
     return std::nullopt;  // meant for an earlier process
   }
   if (message.kind == Kind::refused) {
+    from.unanswered.erase(message.sequence);
     throw_error(ErrorKind::failure, std::move(message.text));
   }
   if (message.kind == Kind::welcome) {

@@ -14,7 +14,8 @@ constexpr std::array<std::string_view, 15> kNames = {"nothing", "hello",  "push"
 
 bool is_sane(const proto::Header& header) {
   return header.kind() >= 1 && header.kind() < kNames.size() && header.lanes() >= 0 && header.accumulate() >= 0 &&
-         header.items() >= 0 && header.lanes() <= (1 << 24) && header.accumulate() <= (1 << 24);
+         header.items() >= 0 && header.lanes() <= (1 << 24) && header.accumulate() <= (1 << 24) &&
+         header.lanes() * header.accumulate() <= (1 << 24);
 }
 
 }  // namespace

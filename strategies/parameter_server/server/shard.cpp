@@ -57,8 +57,9 @@ const Array& Shard::values(int piece) const {
 }
 
 void Shard::check_rows(int piece, const Array& rows) const {
+  const bool sparse = is_sparse(piece);
   const std::string& name = plan_.variable_of(piece).name;
-  require(is_sparse(piece), "rows of '{}' given, which is not a sparse table", name);
+  require(sparse, "rows of '{}' given, which is not a sparse table", name);
   require(rows.dtype() == DType::i64 && rows.dims() == 1 && rows.is_contiguous(),
           "rows of '{}': {} given, i64[n] expected", name, rows);
   const sharding::RowRange range = plan_.pieces[static_cast<std::size_t>(piece)].rows;
@@ -85,10 +86,11 @@ std::int64_t Shard::rows_in_memory() const {
 }
 
 void Shard::check(int piece, const optim::Gradient& gradient) const {
+  const bool sparse = is_sparse(piece);
   const std::string& name = plan_.variable_of(piece).name;
   const bool by_rows = gradient.rows.defined();
-  require(by_rows == is_sparse(piece), "gradient of '{}': {} given, {} expected", name,
-          by_rows ? "rows" : "all elements", by_rows ? "all elements" : "rows");
+  require(by_rows == sparse, "gradient of '{}': {} given, {} expected", name, by_rows ? "rows" : "all elements",
+          by_rows ? "all elements" : "rows");
   if (by_rows) {
     check_rows(piece, gradient.rows.rows);
   }
@@ -129,7 +131,8 @@ void Shard::update(const std::map<int, optim::Gradient>& gradients, double learn
     if (gradient.rows.defined()) {
       take_rows(place, gradient.rows);
     }
-    flat[place] = gradient.rows.defined() ? gradient.rows.values.flatten() : gradient.dense;
+    flat[place] =
+        gradient.rows.defined() ? gradient.rows.values.reshape({gradient.rows.values.count()}) : gradient.dense;
   }
   optimizer_.set_learning_rate(learning_rate);
   optimizer_.update(flat, factor);

@@ -16,7 +16,7 @@ class SparseTable {
  public:
   struct Layout {
     std::string name;  // the table's: its first values depend on it
-    nn::Init init;
+    nn::Init init = {};
     std::uint64_t seed = 0;
     std::int64_t row = 1;                   // elements
     std::vector<std::int64_t> states = {};  // elements of each state of a row

@@ -93,16 +93,29 @@ void SyncSteps::repeat(const Request& request, Replies& replies) {
 void SyncSteps::push(const Request& request, Replies& replies) {
   const Message& message = request.message;
   if (message.step == step_) {
-    std::vector<PushedPart> parts = parts_of_push(request, plan_, shard_);
+    const std::vector<PushedPart> parts = parts_of_push(request, plan_, shard_);
+    for (const PushedPart& part : parts) {
+      check_scalars(part);
+    }
     begin(message.split, request.worker);
     for (const PushedPart& part : parts) {
-      const auto sum = sums_.find(part.entry.piece);
-      require(sum != sums_.end(), "push: scalars given to server {}, which server 0 adds up", server_);
-      sum->second.add(*tree_, part.entry.part, part.gradient);
+      sums_.at(part.entry.piece).add(*tree_, part.entry.part, part.gradient);
     }
   }
   replies.send(request.worker, {.kind = Kind::ack, .sequence = message.sequence}, {});
   progress(replies);
+}
+
+void SyncSteps::check_scalars(const PushedPart& part) {
+  if (part.entry.piece != plan_.scalars()) {
+    return;
+  }
+  const Array& values = part.gradient.dense;
+  require(server_ == 0, "push: scalars given to server {}, which server 0 adds up", server_);
+  require(values.defined() && values.dtype() == DType::f64 && values.dims() == 1 && values.is_contiguous() &&
+              (scalars_ == 0 || values.count() == scalars_),
+          "push: scalars {} given, f64[{}] expected", values, scalars_);
+  scalars_ = values.count();
 }
 
 void SyncSteps::begin(const BatchSplit& split, int worker) {

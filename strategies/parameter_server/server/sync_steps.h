@@ -37,6 +37,7 @@ class SyncSteps final : public Engine {
 
   void push(const Request& request, Replies& replies);
   void ask(const Request& request, Replies& replies);
+  void check_scalars(const PushedPart& part);
   void begin(const BatchSplit& split, int worker);
   void check_apply(const Request& request) const;
   bool all_complete() const;
@@ -51,7 +52,8 @@ class SyncSteps final : public Engine {
   const Plan& plan_;
   int server_;
   Shard& shard_;
-  std::int64_t step_ = 0;  // the one that is being assembled
+  std::int64_t scalars_ = 0;  // how many; 0: not known yet
+  std::int64_t step_ = 0;     // the one that is being assembled
   std::optional<LaneParts> tree_;
   std::map<int, PartSum> sums_;  // of this server's pieces, and of the scalars on server 0
   Results now_;

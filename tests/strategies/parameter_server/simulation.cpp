@@ -71,9 +71,7 @@ void Simulation::start(int index) {
 // Comes back after a while, unless it is one of the few that never do.
 void Simulation::die(int index, bool refused) {
   Worker& worker = workers_[static_cast<std::size_t>(index)];
-  if (worker.step >= 0) {
-    record(Record::Kind::died, index, 0, worker.step);
-  }
+  record(Record::Kind::died, index, 0, worker.step);
   worker.requests.reset();
   worker.step = -1;
   ++deaths_;
