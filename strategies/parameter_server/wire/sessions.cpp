@@ -68,7 +68,6 @@ void WireEndpoint::post(const SessionRef& session, Parcel parcel) {
     session->waiting += bytes;
   }
   if (link != nullptr) {
-    moved_ += bytes;
     link->send(std::move(parcel));
   }
 }

@@ -2,8 +2,9 @@
 //
 // Servers listen and leave their address in the job's store; workers call servers, and servers call each other. A
 // worker is reached over the connection that it has made: what a server sends to a worker that has none is lost, as if
-// it had broken under way. Every connection begins with a greeting that checks protocol, job token, generation and
-// place.
+// it had broken under way. A process that has died, or whose host is gone, is lost; one that hangs is not, as long as
+// its system answers for it: leases are the protocol's business. Every connection begins with a greeting that checks
+// protocol, job token, generation and place.
 #pragma once
 
 #include <cstdint>

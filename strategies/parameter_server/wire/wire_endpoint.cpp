@@ -113,6 +113,8 @@ void WireEndpoint::check(Node to, const Parcel& parcel) const {
   require(to.index >= 0 && to.index < count && to != options_.self,
           "wire: {} cannot send to {}: the job has {} workers and {} servers", name_of(options_.self), name_of(to),
           options_.workers, options_.servers);
+  require(to.role == Role::server || options_.self.role == Role::server,
+          "wire: {} cannot send to {}: workers speak to servers only", name_of(options_.self), name_of(to));
   require(parcel.header.size() <= kMaxHeaderBytes && parcel.arrays.size() <= kMaxArrays,
           "wire: a parcel with a header of {} bytes and {} arrays given, at most {} and {} expected",
           parcel.header.size(), parcel.arrays.size(), kMaxHeaderBytes, kMaxArrays);
@@ -133,6 +135,7 @@ bool WireEndpoint::send(Node to, Parcel parcel, TimePoint deadline) {
   if (!changed_.wait_until(lock, deadline, has_room)) {
     return false;
   }
+  moved_ += bytes_of(parcel);
   lock.unlock();
   post(session, std::move(parcel));
   return true;

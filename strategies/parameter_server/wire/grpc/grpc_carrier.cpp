@@ -91,8 +91,8 @@ class CallingStream final : public Stream<grpc::ClientBidiReactor<grpc::ByteBuff
     StartCall();
   }
   void OnDone(const grpc::Status& status) override {
-    const bool known = status.ok() || status.error_message().empty();
-    done(known ? kBroken : fmt::format("{} ({})", kBroken, status.error_message()), true);
+    const std::string& words = status.error_message();
+    done(words.empty() ? kBroken : heard_ ? fmt::format("{} ({})", kBroken, words) : "gRPC: " + words, true);
   }
 
  private:

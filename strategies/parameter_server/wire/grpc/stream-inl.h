@@ -108,9 +108,10 @@ class Stream : public Reactor, public Link, public std::enable_shared_from_this<
       end();
       return;
     }
+    heard_ = true;
     try {
       peer_left_ = take_message(incoming_, body_, *handler_) || peer_left_;
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       why_ = error.what();
       cut();
     }
@@ -195,6 +196,7 @@ class Stream : public Reactor, public Link, public std::enable_shared_from_this<
   bool ended_ = false;   // nothing more is sent
   bool closed_ = false;  // nothing more is started
   bool over_ = false;    // gRPC has let go of it
+  bool heard_ = false;   // from the peer, once at least
 
  private:
   void write_next() {

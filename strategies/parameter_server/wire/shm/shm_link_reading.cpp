@@ -25,7 +25,7 @@ void ShmLink::on_ready() {
     if (!left.empty()) {
       tell_left(left);
     }
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {  // also of memory: only this connection ends
     finish(error.what());
     return;
   }

@@ -1,5 +1,6 @@
 #include "tests/strategies/parameter_server/wire/nodes.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 
@@ -83,11 +84,10 @@ void run_nodes(const Kind& kind, const Job& job, const std::function<void(Place&
 
 Array pattern(const Shape& shape, DType dtype, int seed) {
   Array array = Array::empty(shape, dtype);
-  auto* const bytes = array.bytes() == 0 ? nullptr : reinterpret_cast<unsigned char*>(array.bytes_data());
-  unsigned state = static_cast<unsigned>(seed) * 2654435761u + 1;
-  for (std::size_t i = 0; i < array.bytes(); ++i) {
-    state = state * 1664525u + 1013904223u;
-    bytes[i] = static_cast<unsigned char>(state >> 24);
+  std::uint64_t state = static_cast<std::uint64_t>(seed) * 0x9e3779b97f4a7c15u + 1;
+  for (std::size_t at = 0; at < array.bytes(); at += sizeof state) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    std::memcpy(array.bytes_data() + at, &state, std::min(sizeof state, array.bytes() - at));
   }
   return array;
 }
