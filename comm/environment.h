@@ -14,6 +14,7 @@ struct EnvironmentOptions {
   std::string backend = "auto";              // auto | local | shm | gloo | mpi | hierarchical
   std::chrono::milliseconds timeout{60000};  // deadline of the start, and of every collective
   std::string interface = {};                // the network interface that other hosts reach; empty: the system chooses
+  int servers = 0;                           // parameter servers among the launched processes; none of them is a rank
 };
 
 // The world of the ranks that a launcher started: `trireme run` or torchrun, mpirun, srun, mpiexec; without any of them

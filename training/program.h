@@ -42,6 +42,7 @@ class Session {
   struct ServerPlace {
     std::shared_ptr<strategies::parameter_server::Endpoint> endpoint;
     int workers = 1;
+    int servers = 0;
   };
   Session(comm::World world, const ProgramOptions& options, cluster::WorkerStatus status, ServerPlace place)
       : world_(std::move(world)), options_(options), status_(std::move(status)), place_(std::move(place)) {}
@@ -68,6 +69,9 @@ class Session {
   void print(std::string_view text) const;
 
  private:
+  bool is_server() const;
+  void serve(const nn::Module& model, optim::Optimizer& optimizer) const;
+
   comm::World world_;
   const ProgramOptions& options_;
   cluster::WorkerStatus status_;
@@ -79,12 +83,13 @@ class Session {
 // with
 // --backend local), and runs `body` on each. Returns the exit code: rank 0's body's, or after an error 1 or 2 (usage).
 // SIGUSR2 makes a running program tell on stderr what its ranks do (status_signal.h).
+// With --strategy parameter_server some of these are servers: they run `body` as far as Session::plan(), which serves.
 // An error is one line on stderr: "error: [rank 1 on HOST:] message"; a usage error, which all ranks meet, only on rank
 // 0. Never raises, never aborts.
 int run_program(int argc, const char* const* argv, OptionParser& parser, ProgramOptions& options,
                 const std::function<int(Session&)>& body) noexcept;
 
-// The line without its newline, for errors of every kind. `rank` < 0: none to name.
-std::string error_line(std::string_view message, int rank, std::string_view host);
+// The line without its newline, for errors of every kind. `who`: "rank 1", "server 0"; empty: nobody to name.
+std::string error_line(std::string_view message, std::string_view who, std::string_view host);
 
 }  // namespace trireme::training

@@ -1,6 +1,7 @@
 // Session of program.h: from option values to the objects of a run.
 #include <cstdio>
 
+#include "trireme/core/base/log.h"
 #include "trireme/core/nn/units.h"
 #include "trireme/strategies/memory_check.h"
 #include "trireme/training/program.h"
@@ -21,10 +22,8 @@ PlannedWorld planned_world(const cluster::PlanRequest& request, const ProgramOpt
 }  // namespace
 
 bool Session::plan(nn::Module& model, optim::Optimizer& optimizer, const StepFormula& step) const {
-  using namespace strategies::parameter_server;
-  if (place_.endpoint != nullptr && place_.endpoint->self().role == Role::server) {
-    const strategies::ParameterServerOptions how = parameter_server_options(options_);
-    serve(*place_.endpoint, plan_for(model, optimizer, place_.workers, how), optimizer, {.timeout = how.timeout});
+  if (is_server()) {
+    serve(model, optimizer);
     return true;
   }
   nn::checkpoint_activations(model, options_.activation_checkpointing);
@@ -46,7 +45,25 @@ bool Session::plan(nn::Module& model, optim::Optimizer& optimizer, const StepFor
   return true;
 }
 
+bool Session::is_server() const {
+  return place_.endpoint != nullptr && place_.endpoint->self().role == strategies::parameter_server::Role::server;
+}
+
+void Session::serve(const nn::Module& model, optim::Optimizer& optimizer) const {
+  using namespace strategies::parameter_server;
+  const strategies::ParameterServerOptions how = parameter_server_options(options_, place_.servers);
+  const Plan plan = plan_for(model, optimizer, place_.workers, how);
+  const int index = place_.endpoint->self().index;
+  log::info("server {} of {}: serves {} workers with {} of {} pieces of {} variables", index, place_.servers,
+            place_.workers, plan.pieces_on(index).size(), plan.pieces.size(), plan.variables.size());
+  strategies::parameter_server::serve(*place_.endpoint, plan, optimizer, {.timeout = how.timeout});
+  log::info("server {}: all workers have left", index);
+}
+
 std::unique_ptr<strategies::Strategy> Session::make_strategy() const {
+  require_usage(!is_server(),
+                "this program cannot serve: it does not call session.plan(model, optimizer) before it trains; "
+                "training/program.h says how");
   require_usage(!request_,
                 "this program cannot be planned: it does not call session.plan(model, optimizer) before it trains; "
                 "training/program.h says how");
@@ -56,8 +73,8 @@ std::unique_ptr<strategies::Strategy> Session::make_strategy() const {
   } else if (options_.strategy == "parameter_server") {
     require_usage(place_.endpoint != nullptr,
                   "this program does not start parameter servers; training/program.h says how");
-    strategy =
-        std::make_unique<strategies::ParameterServer>(world_, *place_.endpoint, parameter_server_options(options_));
+    strategy = std::make_unique<strategies::ParameterServer>(world_, *place_.endpoint,
+                                                             parameter_server_options(options_, place_.servers));
   } else {
     strategy = std::make_unique<strategies::Mirrored>(world_, mirrored_options(options_));
   }
@@ -111,7 +128,7 @@ int Session::exit_code(const FitResult& result) const {
 }
 
 void Session::print(std::string_view text) const {
-  if (world_.rank() == 0) {
+  if (world_.rank() == 0 && !is_server()) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fputc('\n', stdout);
     std::fflush(stdout);

@@ -38,12 +38,15 @@ TrainingRun::TrainingRun(Trainer& trainer, data::Loader& loader)
       steps_done_(begin_.step),
       steps_total_(steps_planned(options_, loader)),
       reporter_(reporter_options(options_, strategy_.communicator(), steps_done_, steps_total_)),
-      vote_(strategy_.communicator()),
+      vote_(strategy_.communicator(), strategy_.is_lockstep()),
       early_stopping_(options_.early_stopping.value_or(EarlyStoppingOptions{.patience = 0}), begin_.best_seen),
       start_(std::chrono::steady_clock::now()),
       saved_at_(steps_done_),
       epoch_loss_(begin_.epoch_loss),
-      epoch_weight_(begin_.epoch_weight) {}
+      epoch_weight_(begin_.epoch_weight) {
+  require_usage(strategy_.is_lockstep() || !options_.early_stopping,
+                "early stopping needs all workers in the same step; use --consistency sync, or leave --patience out");
+}
 
 FitResult TrainingRun::run() {
   reporter_.start();
@@ -208,10 +211,10 @@ FitResult TrainingRun::finish() {
 }
 
 void TrainingRun::write_done(FitResult& result) {
-  comm::Communicator& ranks = strategy_.communicator();
+  const std::string carrier = strategy_.carrier();
   result.items_per_second = reporter_.done({.steps = steps_done_,
                                             .params_hash = result.params_hash,
-                                            .backend = ranks.backend(),
+                                            .backend = carrier,
                                             .comm_bytes = strategy_.bytes_moved(),
                                             .test = result.test});
 }

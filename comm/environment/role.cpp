@@ -1,7 +1,6 @@
 #include "trireme/comm/environment/role.h"
 
 #include "trireme/comm/environment.h"
-#include "trireme/comm/environment/place.h"
 #include "trireme/core/base/error.h"
 
 namespace trireme::comm {
@@ -47,6 +46,32 @@ ProcessRole detect_role(const Variables& variables, int servers) {
   const bool server = place.rank >= workers;
   return {
       .server = server, .index = server ? place.rank - workers : place.rank, .workers = workers, .servers = servers};
+}
+
+Place place_in_role(const Variables& variables, const ProcessRole& role) {
+  if (variables.has("TRIREME_SERVERS")) {
+    const std::string workers = std::to_string(role.workers);
+    return detect_place(
+        role.server ? variables.with(
+                          {{"RANK", "0"}, {"WORLD_SIZE", workers}, {"LOCAL_RANK", "0"}, {"LOCAL_WORLD_SIZE", workers}})
+                    : variables);
+  }
+  Place place = detect_place(variables);
+  if (role.servers > 0) {
+    const bool one_host = place.on_one_host();
+    place.rank = role.index;
+    place.size = role.workers;
+    place.local_rank = one_host ? role.index : -1;
+    place.local_size = one_host ? role.workers : 0;  // over several hosts nobody tells how many are workers
+    place.node = one_host ? place.node : -1;
+    place.nodes = one_host ? place.nodes : 0;
+    place.speaks_mpi = false;  // MPI's world has the servers too
+  }
+  return place;
+}
+
+std::string name_of(const ProcessRole& role) {
+  return fmt::format("{} {}", role.server ? "server" : "worker", role.index);
 }
 
 ProcessRole launched_role(int servers) { return detect_role(Variables::of_process(), servers); }

@@ -1,6 +1,7 @@
 // Whether a process is a worker or a parameter server, from its environment alone.
 #pragma once
 
+#include "trireme/comm/environment/place.h"
 #include "trireme/comm/environment/variables.h"
 
 namespace trireme::comm {
@@ -17,5 +18,12 @@ struct ProcessRole {
 // keep their ranks, and a worker is what it would be without servers. `servers` 0: not given. Raises Error (usage) if
 // both speak and disagree, or no process is left to be a worker.
 ProcessRole detect_role(const Variables& variables, int servers);
+
+// Of a worker: its place among the workers alone. Of a server: that of a process beside them, which tells where worker
+// 0 can be met. Raises Error as detect_place() does.
+Place place_in_role(const Variables& variables, const ProcessRole& role);
+
+// "worker 2", "server 0".
+std::string name_of(const ProcessRole& role);
 
 }  // namespace trireme::comm

@@ -26,6 +26,17 @@ void send(Endpoint& endpoint, Outbox& out, std::chrono::milliseconds timeout) {
   out.clear();
 }
 
+// Once for each death.
+void tell_of_deaths(const Server& server, int self, std::vector<bool>& told) {
+  for (std::size_t worker = 0; worker < told.size(); ++worker) {
+    const std::string& death = server.death_of(static_cast<int>(worker));
+    if (!death.empty() && !told[worker]) {
+      log::warning("server {}: {}", self, death);
+    }
+    told[worker] = !death.empty();
+  }
+}
+
 }  // namespace
 
 Plan plan_for(const nn::Module& model, const optim::Optimizer& optimizer, int workers,
@@ -51,12 +62,14 @@ void serve(Endpoint& endpoint, const Plan& plan, optim::Optimizer& optimizer, co
   Server server(plan, optimizer, {.index = endpoint.self().index, .lease = options.lease});
   const Time::time_point all_here = Time::now() + options.timeout;
   Outbox out;
+  std::vector<bool> told(static_cast<std::size_t>(plan.workers));
   while (!server.finished()) {
     const Time::time_point look = Time::now() + kLook;
     Endpoint::Event event = endpoint.receive(std::min(look, server.next_tick().value_or(look)));
     server.handle(Time::now(), std::move(event), out);
     server.tick(Time::now(), out);
     send(endpoint, out, options.timeout);
+    tell_of_deaths(server, endpoint.self().index, told);
     const std::optional<int> missing = server.missing();
     require(!missing || Time::now() < all_here, "server {}: worker {} has not said hello within {} ms; was it started?",
             endpoint.self().index, missing.value_or(0), options.timeout.count());

@@ -10,6 +10,8 @@ namespace {
 
 using Time = std::chrono::steady_clock;
 
+constexpr std::chrono::milliseconds kPatience{100};  // with a server that takes nothing, before looking what is new
+
 }  // namespace
 
 Client::Client(Endpoint& endpoint, const Plan& plan, const Options& options)
@@ -21,7 +23,8 @@ Client::Client(Endpoint& endpoint, const Plan& plan, const Options& options)
                  .servers = plan.servers,
                  .agreement = plan.text(),
                  .retry_after = options.retry_after,
-                 .retry_after_max = 4 * options.retry_after}) {
+                 .retry_after_max = 4 * options.retry_after}),
+      lost_since_(static_cast<std::size_t>(plan.servers)) {
   Outbox out;
   requests_.start(Time::now(), out);
   send(out);
@@ -40,13 +43,62 @@ std::int64_t Client::first_step() const {
 }
 
 void Client::send(Outbox& out) {
-  for (Outgoing& outgoing : out) {
-    const int server = outgoing.to.index;
-    const bool sent = endpoint_.send(outgoing.to, std::move(outgoing.parcel), deadline());
-    require(sent, "parameter server: server {} has taken nothing for {} ms; it hangs or is overloaded", server,
-            options_.timeout.count());
+  for (const Outgoing& outgoing : out) {
+    send(outgoing);
   }
   out.clear();
+}
+
+// What a server without a connection does not take is sent again after its next welcome.
+void Client::send(const Outgoing& outgoing) {
+  const int server = outgoing.to.index;
+  const TimePoint until = deadline();
+  while (!endpoint_.send(outgoing.to, outgoing.parcel, std::min(until, Time::now() + kPatience))) {
+    if (!requests_.welcomed(server)) {
+      return;
+    }
+    require(Time::now() < until, "parameter server: server {} has taken nothing for {} ms; it hangs or is overloaded",
+            server, options_.timeout.count());
+    take_in(Time::now());
+  }
+}
+
+void Client::note_loss(const Endpoint::Event& event) {
+  const auto server = static_cast<std::size_t>(event.from.index);
+  if (greeted_ && event.kind == Endpoint::Event::Kind::lost && event.from.role == Role::server &&
+      server < lost_since_.size() && !lost_since_[server]) {
+    lost_since_[server] = Time::now();
+  }
+}
+
+void Client::note_welcomes() {
+  for (int server = 0; server < servers_; ++server) {
+    if (requests_.welcomed(server)) {
+      lost_since_[static_cast<std::size_t>(server)].reset();
+    }
+  }
+}
+
+std::optional<Client::TimePoint> Client::next_death() const {
+  std::optional<TimePoint> next;
+  for (const std::optional<TimePoint>& since : lost_since_) {
+    if (since) {
+      next = std::min(next.value_or(*since + options_.lease), *since + options_.lease);
+    }
+  }
+  return next;
+}
+
+void Client::require_living_servers() const {
+  for (int server = 0; server < servers_; ++server) {
+    const std::optional<TimePoint> since = lost_since_[static_cast<std::size_t>(server)];
+    if (since && Time::now() - *since >= options_.lease) {
+      const std::string name = fmt::format("server {}", server);
+      const std::string& why = requests_.trouble(server);
+      throw comm::CommError(fmt::format("parameter server: {} was lost, with what it held: {}", name, why),
+                            comm::CommError::Details{"request", 0, name, {}, why});
+    }
+  }
 }
 
 std::uint64_t Client::request(int server, Message message, std::vector<Array> arrays) {
@@ -74,7 +126,9 @@ void Client::take_in(TimePoint until) {
   const TimePoint next = std::min(until, requests_.next_tick().value_or(until));
   Endpoint::Event event = endpoint_.receive(next);
   if (event.kind != Endpoint::Event::Kind::nothing) {
+    note_loss(event);
     std::optional<Answer> answer = handle(std::move(event), out);
+    note_welcomes();
     if (answer && answer->message.kind != Kind::ack) {
       const std::pair key{answer->server, answer->message.sequence};
       answers_.emplace(key, std::move(*answer));
@@ -89,6 +143,7 @@ void Client::wait_until(int server, std::string_view what, const Done& done) {
   const TimePoint begin = Time::now();
   const TimePoint until = begin + options_.timeout;
   while (!done()) {
+    require_living_servers();
     const std::string& trouble = requests_.trouble(server);
     if (Time::now() >= until) {
       const std::string text =
@@ -97,7 +152,7 @@ void Client::wait_until(int server, std::string_view what, const Done& done) {
       throw comm::CommError(
           text, comm::CommError::Details{std::string(what), 0, fmt::format("server {}", server), {}, trouble});
     }
-    take_in(until);
+    take_in(std::min(until, next_death().value_or(until)));
   }
   time_waiting_ += Time::now() - begin;
 }

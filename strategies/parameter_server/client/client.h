@@ -13,7 +13,7 @@
 namespace trireme::strategies::parameter_server {
 
 // Used by one thread. The constructor raises Error, the other methods CommError, if a server refuses (another worker
-// was lost, say), and if the time is over: then naming the server that was waited for in vain.
+// was lost, say), if a server is dead, and if the time is over: then naming the server that was waited for in vain.
 class Client {
  public:
   using Answer = Requests::Answer;
@@ -23,6 +23,8 @@ class Client {
     std::chrono::milliseconds timeout{60000};  // of each wait
     // The wire loses nothing without saying so: this is for servers that do.
     std::chrono::milliseconds retry_after{10000};
+    // A server that has welcomed this worker, was lost, and does not come back for so long is dead.
+    std::chrono::milliseconds lease{1000};
   };
 
   // Says hello to all servers and waits until they have answered. The endpoint must outlive the client.
@@ -47,7 +49,12 @@ class Client {
 
   TimePoint deadline() const { return std::chrono::steady_clock::now() + options_.timeout; }
   void send(Outbox& out);
+  void send(const Outgoing& outgoing);
   void take_in(TimePoint until);
+  void note_loss(const Endpoint::Event& event);
+  void note_welcomes();
+  std::optional<TimePoint> next_death() const;
+  void require_living_servers() const;
   std::optional<Answer> handle(Endpoint::Event event, Outbox& out);
   template <class Done>
   void wait_until(int server, std::string_view what, const Done& done);
@@ -57,6 +64,7 @@ class Client {
   int servers_;
   Requests requests_;
   bool greeted_ = false;  // every server has taken this worker in: what goes wrong later is a peer's fault
+  std::vector<std::optional<TimePoint>> lost_since_;         // [server]
   std::map<std::pair<int, std::uint64_t>, Answer> answers_;  // not asked for yet
   std::chrono::nanoseconds time_waiting_{0};
 };

@@ -75,6 +75,7 @@ void Server::hello(int index, const Message& message) {
     return;
   }
   worker.dead_at.reset();
+  worker.death.clear();
   if (ledger_.life(index) != before) {
     worker.early.clear();
     if (was_open) {
@@ -181,6 +182,7 @@ void Server::close(int index, const std::string& why) {
   worker.dead_at.reset();
   worker.early.clear();
   worker.lost = why.empty() ? "it has said goodbye" : why;
+  worker.death = why;
   ledger_.close(index);
   engine_->leave(index, why, *this);
 }
@@ -204,6 +206,8 @@ std::optional<Server::TimePoint> Server::next_tick() const {
   }
   return next;
 }
+
+const std::string& Server::death_of(int worker) const { return workers_[static_cast<std::size_t>(worker)].death; }
 
 bool Server::finished() const {
   for (int index = 0; index < plan_.workers; ++index) {

@@ -35,6 +35,9 @@ class Server final : private Replies {
   // The first worker that was never there; nothing once all were.
   std::optional<int> missing() const;
 
+  // Why the worker is dead; empty: it lives, was never there, or has said goodbye.
+  const std::string& death_of(int worker) const;
+
   const Shard& shard() const { return shard_; }
   // A life of the worker has begun, and is not over: others wait for it as far as they are bound to.
   bool is_living(int worker) const { return ledger_.is_open(worker); }
@@ -58,6 +61,7 @@ class Server final : private Replies {
     std::map<std::uint64_t, Request> early;
     std::optional<TimePoint> dead_at;  // its connection was lost
     std::string lost;                  // why
+    std::string death = {};
   };
 
   const Plan& plan_;

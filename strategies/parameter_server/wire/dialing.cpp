@@ -112,9 +112,14 @@ std::optional<Address> WireEndpoint::look_up(Node to, std::string& why) {
   return found == known_.end() ? std::nullopt : std::optional(found->second);
 }
 
+std::string WireEndpoint::carrier() const {
+  return used_shm_ && used_grpc_ ? "shm+grpc" : used_shm_ ? "shm" : used_grpc_ ? "grpc" : "";
+}
+
 Carrier& WireEndpoint::carrier_to(Node to, const Address& address) {
   const bool together = !address.shm.empty() && address.host == host_;
   if (shm_ != nullptr && together) {
+    used_shm_ = true;
     return *shm_;
   }
   require_usage(options_.carrier != "shm", "wire: carrier shm given, but {} runs on another host; use auto",
@@ -128,6 +133,7 @@ Carrier& WireEndpoint::carrier_to(Node to, const Address& address) {
                 name_of(to));
   require_usage(address.tls == options_.tls.given(), "wire: {} is reached {} TLS, and this process has {} certificate",
                 name_of(to), address.tls ? "by" : "without", options_.tls.given() ? "a" : "no");
+  used_grpc_ = true;
   return *grpc_;
 }
 

@@ -54,6 +54,8 @@ class Endpoint {
   virtual Event receive(TimePoint deadline) = 0;
   // Of headers and arrays, both ways, so far.
   virtual std::uint64_t bytes_moved() const = 0;
+  // What has carried them: "local" (threads of one process), "shm", "grpc", "shm+grpc"; empty: nothing yet.
+  virtual std::string carrier() const { return "local"; }
 };
 
 }  // namespace trireme::strategies::parameter_server

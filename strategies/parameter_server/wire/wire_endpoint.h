@@ -24,6 +24,7 @@ class WireEndpoint final : public Endpoint {
   bool send(Node to, Parcel parcel, TimePoint deadline) override;
   Event receive(TimePoint deadline) override;
   std::uint64_t bytes_moved() const override { return moved_; }
+  std::string carrier() const override;
 
  private:
   // One connection and what there is to know of it; guarded by the endpoint's mutex but for what says otherwise.
@@ -67,6 +68,8 @@ class WireEndpoint final : public Endpoint {
   std::unique_ptr<Carrier> shm_;
   std::unique_ptr<Carrier> grpc_;
   std::atomic<std::uint64_t> moved_{0};
+  std::atomic<bool> used_shm_{false};  // for a connection that this process has made
+  std::atomic<bool> used_grpc_{false};
 
   std::mutex mutex_;
   std::condition_variable changed_;  // windows, sessions

@@ -103,5 +103,35 @@ TEST(RoleErrors, SayWhatToDo) {
   EXPECT_THAT(usage_error(mpirun(0), -1), HasSubstr("--servers -1"));
 }
 
+TEST(PlaceInRole, WorkersStandAmongThemselves) {
+  const auto place_of = [](const Map& map, int servers) {
+    const Variables variables(map);
+    return place_in_role(variables, detect_role(variables, servers));
+  };
+  const Place worker = place_of(mpirun(2), 2);
+  EXPECT_EQ(worker.rank, 2);
+  EXPECT_EQ(worker.size, 3);
+  EXPECT_TRUE(worker.on_one_host());
+  EXPECT_FALSE(worker.speaks_mpi);
+  const Place scattered = place_of(srun(3), 1);
+  EXPECT_EQ(scattered.size, 4);
+  EXPECT_FALSE(scattered.on_one_host());
+  EXPECT_EQ(scattered.hosts, place_of(srun(4), 1).hosts);
+  EXPECT_EQ(place_of(mpirun(4), 0).size, 5);
+}
+
+TEST(PlaceInRole, AServerOfTriremeRunKnowsWhereWorker0CanBeMet) {
+  const Variables variables(trireme_run_server(1));
+  const Place place = place_in_role(variables, detect_role(variables, 0));
+  EXPECT_EQ(place.size, 3);
+  EXPECT_EQ(place.master_address, "127.0.0.1");
+  EXPECT_EQ(place.master_port, 4000);
+}
+
+TEST(RoleName, HasAName) {
+  EXPECT_EQ(name_of(ProcessRole{.server = true, .index = 1, .workers = 3, .servers = 2}), "server 1");
+  EXPECT_EQ(name_of(ProcessRole{.index = 2, .workers = 3}), "worker 2");
+}
+
 }  // namespace
 }  // namespace trireme::comm
