@@ -14,7 +14,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kFarewellGrace(500);    // for what is queued when this side leaves
+constexpr milliseconds kFarewellGrace(1000);   // in which something of what is queued must leave, else the rest is lost
+constexpr int kFarewellGraces = 10;            // at most
 constexpr milliseconds kGreetingGrace(10000);  // for a caller to say who it is
 
 std::uint64_t random_number() {
@@ -70,13 +71,28 @@ WireEndpoint::~WireEndpoint() {
     }
   };
   each_link([](Session& session, Link& link) { session.stage == Session::Stage::open ? link.leave() : link.cut(); });
-  {
-    Lock lock(mutex_);
-    changed_.wait_until(lock, steady_clock::now() + kFarewellGrace, [&] { return sessions_.empty(); });
-  }
+  wait_for_farewells();
   each_link([](Session&, Link& link) { link.cut(); });
   shm_.reset();
   grpc_.reset();
+}
+
+void WireEndpoint::wait_for_farewells() {
+  Lock lock(mutex_);
+  const auto queued = [&] {
+    std::size_t bytes = 0;
+    for (const SessionRef& session : sessions_) {
+      bytes += session->waiting;
+    }
+    return bytes;
+  };
+  std::size_t before = SIZE_MAX;
+  for (int i = 0; i < kFarewellGraces && queued() < before; ++i) {
+    before = queued();
+    if (changed_.wait_until(lock, steady_clock::now() + kFarewellGrace, [&] { return sessions_.empty(); })) {
+      return;
+    }
+  }
 }
 
 void WireEndpoint::listen() {

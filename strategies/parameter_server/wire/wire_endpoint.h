@@ -43,6 +43,7 @@ class WireEndpoint final : public Endpoint {
   };
 
   void listen();
+  void wait_for_farewells();
   std::shared_ptr<LinkHandler> accept(const std::shared_ptr<Link>& link);
   void check(Node to, const Parcel& parcel) const;
 
