@@ -59,8 +59,9 @@ std::int64_t message_scratch(const ProgramOptions& options, const sharding::Trai
   std::int64_t most = 0;  // elements that are reduced together: a parameter, or a bucket of them
   std::int64_t all = 0;
   for (const sharding::PlannedParameter& parameter : parameters) {
-    most = std::max(most, parameter.shape.count());
-    all += parameter.shape.count();
+    const std::int64_t reduced = parameter.dense_gradient ? parameter.shape.count() : 0;
+    most = std::max(most, reduced);
+    all += reduced;
   }
   if (shape.zero_stage == 0) {
     constexpr auto kBucket = static_cast<std::int64_t>(strategies::MirroredOptions{}.bucket_bytes / sizeof(float));

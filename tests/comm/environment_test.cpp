@@ -1,6 +1,7 @@
 #include "trireme/comm/environment.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -185,9 +186,43 @@ TEST_F(Environment, TwoProcessesMeet) {
   EXPECT_TRUE(all_meet({rank("0"), rank("1")}, kPatient, "shm"));
 }
 
+// A store in a process of its own: the ranks are forked, from a process that should have no other threads.
+class ForeignStore {
+ public:
+  ForeignStore() {
+    int ends[2];
+    EXPECT_EQ(pipe(ends), 0);
+    pid_ = fork();
+    if (pid_ == 0) {
+      const TcpStoreServer server("127.0.0.1", 0, "not ours");
+      const int port = server.port();
+      const ssize_t written = write(ends[1], &port, sizeof port);
+      while (written == sizeof port) {
+        pause();
+      }
+      _exit(1);
+    }
+    close(ends[1]);
+    EXPECT_EQ(read(ends[0], &port_, sizeof port_), static_cast<ssize_t>(sizeof port_));
+    close(ends[0]);
+  }
+  ~ForeignStore() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  ForeignStore(const ForeignStore&) = delete;
+  ForeignStore& operator=(const ForeignStore&) = delete;
+
+  int port() const { return port_; }
+
+ private:
+  pid_t pid_ = -1;
+  int port_ = 0;
+};
+
 // torchrun's agent has a store of its own at MASTER_PORT.
 TEST_F(Environment, RanksMeetBesideTheStoreOfAForeignLauncher) {
-  const TcpStoreServer taken("127.0.0.1", 0, "not ours");
+  const ForeignStore taken;
   const auto rank = [&](const char* number) -> Names {
     return {{"RANK", number},
             {"WORLD_SIZE", "2"},

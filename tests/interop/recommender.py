@@ -1,7 +1,8 @@
 """The recommender in PyTorch, f64, with Embedding(sparse=True) and the optimizers that take sparse gradients.
 
 Usage: recommender.py FILE.json
-FILE has "optimizer", "lr", "interaction", "parameters" {name: {"shape", "values"}} and "batches" [{"dense", "rows", "labels"}].
+FILE has "optimizer", "lr", "interaction", "parameters" {name: {"shape", "values"}} and "batches" [{"dense", "rows",
+"labels"}].
 Prints the loss of each batch before the step on it, one a line.
 """
 import json
