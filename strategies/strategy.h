@@ -53,6 +53,8 @@ class Strategy : public StepOwner {
   // Named tensors of model, buffers and optimizer that this rank holds, as views: reading shows the present values,
   // writing them, followed by state_written(), is how a checkpoint is loaded.
   virtual std::vector<sharding::StateTensor> state() = 0;
+  // All ranks finish a step together. False: each goes on as far as the strategy lets it.
+  virtual bool is_lockstep() const { return true; }
   // False where state() is not all that a run needs to go on (servers hold the rest): checkpoints must be refused.
   virtual bool state_is_whole() const { return true; }
   // Somebody has written through state(): makes it what every rank computes with. Collective.

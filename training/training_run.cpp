@@ -38,7 +38,7 @@ TrainingRun::TrainingRun(Trainer& trainer, data::Loader& loader)
       steps_done_(begin_.step),
       steps_total_(steps_planned(options_, loader)),
       reporter_(reporter_options(options_, strategy_.communicator(), steps_done_, steps_total_)),
-      vote_(strategy_.communicator()),
+      vote_(strategy_.communicator(), strategy_.is_lockstep()),
       early_stopping_(options_.early_stopping.value_or(EarlyStoppingOptions{.patience = 0}), begin_.best_seen),
       start_(std::chrono::steady_clock::now()),
       saved_at_(steps_done_),

@@ -57,6 +57,7 @@ class ParameterServer final : public LaneStrategy {
   // the first step rank 0's copies may be written.
   std::vector<sharding::StateTensor> state() override;
   bool state_is_whole() const override { return false; }
+  bool is_lockstep() const override { return is_sync(); }
   void state_written() override;
   // Tables are on the servers only: rows() asks for them, and value() makes the whole for this once.
   std::vector<WholeParameter> whole_parameters() override;
