@@ -73,7 +73,7 @@ void Shard::check_rows(int piece, const Array& rows) const {
 
 Array Shard::rows(int piece, const Array& rows) const {
   const Array values = Array::empty({rows.count(), plan_.row_length(piece)});
-  tables_[place_of(piece)]->read(rows.span<std::int64_t>(), values.data<float>());
+  tables_[place_of(piece)]->read(rows.span<std::int64_t>(), values.reshape({values.count()}));
   return values;
 }
 

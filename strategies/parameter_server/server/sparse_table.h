@@ -24,9 +24,9 @@ class SparseTable {
 
   explicit SparseTable(Layout layout);
 
-  // Copies the rows' values to `out` (f32, one row after another); untouched rows have their first values, and stay
-  // untouched: reading creates nothing.
-  void read(std::span<const std::int64_t> rows, float* out) const;
+  // Copies the rows' values to `out` (flat f32, one row after another); untouched rows have their first values, and
+  // stay untouched: reading creates nothing.
+  void read(std::span<const std::int64_t> rows, const Array& out) const;
   // The same of values and states of rows to be updated, which exist from now on. `states[i]` like `values`.
   void take(std::span<const std::int64_t> rows, float* values, std::span<float* const> states);
   // Puts back what take() gave and somebody has updated. REQUIRES: the rows exist.
@@ -38,7 +38,7 @@ class SparseTable {
   // Field 0: values; then the states.
   float* place(std::size_t field, std::int32_t row) const;
   std::int64_t length(std::size_t field) const { return field == 0 ? layout_.row : layout_.states[field - 1]; }
-  void fill_first(std::int64_t row, float* out) const;
+  std::int32_t find_or_make(std::int64_t row);
   void add_chunk();
 
   Layout layout_;

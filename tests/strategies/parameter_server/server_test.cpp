@@ -91,7 +91,7 @@ TEST_F(ServerTest, WhatDoesNotFitIsRefusedByNameAndChangesNothing) {
               HasSubstr("all elements given, rows expected"));
   const Array rows = Array::from<std::int64_t>({3, 3}, {2});
   EXPECT_THAT(refusal(0, push(7, 0, {{.piece = 1, .sparse = true}}), {rows, Array::zeros({2, 2})}),
-              HasSubstr("rows of 't': 3 given, ascending ones in [4, 10) expected"));
+              HasSubstr("rows of 't': 3 given, ascending ones in [0, 10) expected"));
   EXPECT_THAT(refusal(0, {.kind = Kind::reduce, .sequence = 8, .life = 1}), HasSubstr("whose consistency is async"));
   EXPECT_EQ(values(), (std::vector<float>(4, 0)));
   EXPECT_EQ(ask(0, push(9, 0), {minus_one()}).kind, Kind::ack) << "the worker may go on";

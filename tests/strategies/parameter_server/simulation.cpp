@@ -103,6 +103,10 @@ void Simulation::begin_if_welcomed(int index, Outbox& out) {
 }
 
 void Simulation::think(int index) {
+  if (options_.compute.count() > 0) {
+    workers_[static_cast<std::size_t>(index)].wakes = now_ + options_.compute * (draw() < 0.2 ? 3 : 1);
+    return;
+  }
   workers_[static_cast<std::size_t>(index)].wakes =
       now_ + std::chrono::microseconds(static_cast<int>(draw() < 0.1 ? 20000 * draw() : 1000 * draw()));
 }

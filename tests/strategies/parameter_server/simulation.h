@@ -24,6 +24,8 @@ struct SimulationOptions {
   std::optional<std::int64_t> staleness = 2;
   bool push_pull = false;  // one request instead of two
   double kill = 0.01;      // a worker dies when it would think; it comes back, mostly
+  // A step's computation takes so long, three times that for one in five; 0: a millisecond or so, rarely twenty.
+  std::chrono::milliseconds compute{0};
   Faults faults = {};
   // Changes a worker's message before it is sent, and tells whether to send it: to plant bugs.
   std::function<bool(Message&)> tamper = nullptr;
@@ -41,6 +43,7 @@ class Simulation {
   // Pushes and reads that were completed.
   std::int64_t operations() const { return operations_; }
   int deaths() const { return deaths_; }
+  std::chrono::nanoseconds elapsed() const { return now_ - TimePoint(); }
 
  private:
   using TimePoint = Endpoint::TimePoint;
