@@ -62,8 +62,10 @@ void LaneStrategy::require_memory_for_step() {
   sharding::TrainingShape shape = training_shape();
   shape.world_size = world_.size();
   shape.split = {world_.size(), 1, world_.size()};
-  shape.states = states_of(*optimizer_);
-  require_memory(communicator(), name(), sharding::MemoryPlan::make(shape, planned_parameters(*model_)));
+  shape.states = holds_state() ? states_of(*optimizer_) : sharding::OptimizerStates{};
+  require_memory(
+      communicator(), name(),
+      sharding::MemoryPlan::make(shape, holds_state() ? planned_parameters(*model_) : planned_on_worker(*model_)));
 }
 
 void LaneStrategy::place_buffers() {

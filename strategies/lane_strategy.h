@@ -41,6 +41,8 @@ class LaneStrategy : public Strategy {
   // What memory plans must know of the strategy; prepare() adds lanes and the optimizer's states, and refuses what
   // cannot fit.
   virtual sharding::TrainingShape training_shape() const = 0;
+  // False: servers hold sparse tables and the optimizer's states.
+  virtual bool holds_state() const { return true; }
   // The steps of prepare(), in this order, all collective. Gives every parameter its values where the strategy keeps
   // them: rank 0's where it has some, else the first ones of the seed.
   virtual void place_parameters() = 0;

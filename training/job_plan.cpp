@@ -39,17 +39,6 @@ sharding::TrainingShape shape_of(const ProgramOptions& options, const PlannedWor
   return shape;
 }
 
-// Tables on parameter servers are not on a worker.
-std::vector<sharding::PlannedParameter> parameters_of_rank(const ProgramOptions& options, const nn::Module& model) {
-  std::vector<sharding::PlannedParameter> planned = strategies::planned_parameters(model);
-  if (options.strategy == "parameter_server") {
-    for (const nn::NamedParameter& parameter : model.parameters()) {
-      std::erase_if(planned, [&](const auto& known) { return parameter.sparse && known.name == parameter.name; });
-    }
-  }
-  return planned;
-}
-
 // Of what carries messages between the ranks: Gloo and MPI add up pieces in scratch memory.
 std::int64_t message_scratch(const ProgramOptions& options, const sharding::TrainingShape& shape,
                              std::span<const sharding::PlannedParameter> parameters) {
@@ -93,7 +82,9 @@ JobPlan make_job_plan(const ProgramOptions& options, const PlannedWorld& world, 
     memory.backward_peak = activations.backward_peak;
     memory.reserved = activations.reserved;
   }
-  const std::vector<sharding::PlannedParameter> parameters = parameters_of_rank(options, model);
+  const std::vector<sharding::PlannedParameter> parameters = options.strategy == "parameter_server"
+                                                                 ? strategies::planned_on_worker(model)
+                                                                 : strategies::planned_parameters(model);
   memory.other += message_scratch(options, plan.shape, parameters);
   plan.memory = sharding::MemoryPlan::make(plan.shape, parameters, memory);
   plan.traffic = sharding::TrafficPlan::make(plan.shape, parameters);

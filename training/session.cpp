@@ -54,8 +54,8 @@ void Session::serve(const nn::Module& model, optim::Optimizer& optimizer) const 
   const strategies::ParameterServerOptions how = parameter_server_options(options_, place_.servers);
   const Plan plan = plan_for(model, optimizer, place_.workers, how);
   const int index = place_.endpoint->self().index;
-  log::info("server {} of {}: serves {} workers with {} of {} pieces of {} variables", index, place_.servers,
-            place_.workers, plan.pieces_on(index).size(), plan.pieces.size(), plan.variables.size());
+  log::info("server {} of {} serves {} workers: {} of {} pieces of {} variables", index, place_.servers, place_.workers,
+            plan.pieces_on(index).size(), plan.pieces.size(), plan.variables.size());
   strategies::parameter_server::serve(*place_.endpoint, plan, optimizer, {.timeout = how.timeout});
   log::info("server {}: all workers have left", index);
 }

@@ -68,6 +68,7 @@ class ParameterServer final : public LaneStrategy {
 
  protected:
   sharding::TrainingShape training_shape() const override { return {}; }
+  bool holds_state() const override { return false; }
   void place_parameters() override;
   std::unique_ptr<GradientReduction> make_gradients(std::vector<TrainedParameter> trained) override;
   std::vector<optim::Slot> make_slots() override;
