@@ -179,6 +179,9 @@ struct OptionParser::Impl {
                     "{} given with --strategy {}: it belongs to --strategy parameter_server; use that, or leave it out",
                     option->get_name(), common.strategy);
     }
+    require_usage(app.count("--staleness") == 0 || common.consistency == "ssp",
+                  "--staleness given with --consistency {}: it belongs to --consistency ssp; use that, or leave it out",
+                  common.consistency);
     for (const CLI::Option* option : sharding_options) {
       const bool usual = option->count() > 0 && option->results().back() == "f32";
       require_usage(option->count() == 0 || usual || common.strategy == "fully_sharded",

@@ -66,6 +66,9 @@ TEST_F(ServerPrograms, WhatCannotBeHonouredIsAUsageError) {
   EXPECT_THAT(complaint(through_servers(0, 1)), HasSubstr("no servers were started"));
   EXPECT_THAT(complaint(with(through_servers(1, 1), {"--checkpoint-dir", (directory_.path() / "saved").string()})),
               HasSubstr("checkpoints of strategy parameter_server are not built in this version"));
+  EXPECT_THAT(complaint(with(through_servers(1, 1), {"--staleness", "2"})),
+              HasSubstr("it belongs to --consistency ssp"));
+  EXPECT_THAT(complaint(with(through_servers(1, 1), {"--replicas", "2"})), HasSubstr("not built in this version"));
   EXPECT_THAT(complaint(with(through_servers(1, 1), {"--partitioner", "rows:3"})),
               HasSubstr("fixed:PIECES, min_size:BYTES or max_size:BYTES expected"));
   EXPECT_THAT(complaint(with(through_servers(1, 1), {"--precision", "bf16"})), HasSubstr("f32 expected"));
