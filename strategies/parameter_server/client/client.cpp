@@ -10,7 +10,10 @@ namespace {
 
 using Time = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kPatience{100};  // with a server that takes nothing, before looking what is new
+// With a server that takes nothing, before looking what is new; longer each time that a connection has not come about,
+// for networks that need more.
+constexpr std::chrono::milliseconds kPatience{100};
+constexpr std::chrono::milliseconds kMostPatience{5000};
 
 }  // namespace
 
@@ -24,7 +27,8 @@ Client::Client(Endpoint& endpoint, const Plan& plan, const Options& options)
                  .agreement = plan.text(),
                  .retry_after = options.retry_after,
                  .retry_after_max = 4 * options.retry_after}),
-      lost_since_(static_cast<std::size_t>(plan.servers)) {
+      lost_since_(static_cast<std::size_t>(plan.servers)),
+      patience_(static_cast<std::size_t>(plan.servers), kPatience) {
   Outbox out;
   requests_.start(Time::now(), out);
   send(out);
@@ -53,8 +57,11 @@ void Client::send(Outbox& out) {
 void Client::send(const Outgoing& outgoing) {
   const int server = outgoing.to.index;
   const TimePoint until = deadline();
-  while (!endpoint_.send(outgoing.to, outgoing.parcel, std::min(until, Time::now() + kPatience))) {
+  std::chrono::milliseconds& patience = patience_[static_cast<std::size_t>(server)];
+  const auto look = [&] { return std::min({until, Time::now() + patience, next_death().value_or(until)}); };
+  while (!endpoint_.send(outgoing.to, outgoing.parcel, look())) {
     if (!requests_.welcomed(server)) {
+      patience = std::min(2 * patience, kMostPatience);
       return;
     }
     require(Time::now() < until, "parameter server: server {} has taken nothing for {} ms; it hangs or is overloaded",
@@ -74,6 +81,7 @@ void Client::note_loss(const Endpoint::Event& event) {
 void Client::note_welcomes() {
   for (int server = 0; server < servers_; ++server) {
     if (requests_.welcomed(server)) {
+      patience_[static_cast<std::size_t>(server)] = kPatience;
       lost_since_[static_cast<std::size_t>(server)].reset();
     }
   }

@@ -65,6 +65,7 @@ class Client {
   Requests requests_;
   bool greeted_ = false;  // every server has taken this worker in: what goes wrong later is a peer's fault
   std::vector<std::optional<TimePoint>> lost_since_;         // [server]
+  std::vector<std::chrono::milliseconds> patience_;          // [server], with one that is to be connected
   std::map<std::pair<int, std::uint64_t>, Answer> answers_;  // not asked for yet
   std::chrono::nanoseconds time_waiting_{0};
 };
