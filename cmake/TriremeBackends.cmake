@@ -1,8 +1,10 @@
-# Which communication backends are built. A switch chooses files: comm/NAME/*.cpp where the backend is built, and
-# comm/NAME/absent.cpp, whose connect function says what to install, where it is not.
+# Which communication backends are built. A switch chooses files: FOLDER/*.cpp where the backend is built, and
+# FOLDER/absent.cpp, whose connect function says what to install, where it is not.
 set(TRIREME_WITH_GLOO AUTO CACHE STRING "Build comm/gloo: AUTO (if its package is found), ON or OFF")
 set(TRIREME_WITH_MPI AUTO CACHE STRING "Build comm/mpi: AUTO (if Open MPI's mpi.h is found), ON or OFF")
-foreach(backend GLOO MPI)
+set(TRIREME_WITH_GRPC AUTO CACHE STRING
+    "Build parameter servers across hosts: AUTO (if gRPC is found), ON or OFF")
+foreach(backend GLOO MPI GRPC)
   set_property(CACHE TRIREME_WITH_${backend} PROPERTY STRINGS AUTO ON OFF)
   if(NOT TRIREME_WITH_${backend} MATCHES "^(AUTO|ON|OFF)$")
     message(FATAL_ERROR "TRIREME_WITH_${backend}=${TRIREME_WITH_${backend}} given, AUTO, ON or OFF expected")
@@ -18,7 +20,7 @@ function(trireme_decide_backend backend found package)
     message(FATAL_ERROR "TRIREME_WITH_${backend}=ON given, and nothing found; install it (Debian: ${package}), or use "
                         "AUTO or OFF")
   elseif(TRIREME_WITH_${backend} STREQUAL "AUTO")
-    message(STATUS "The ${backend} backend is left out: nothing found (Debian: ${package})")
+    message(STATUS "${backend} is left out: nothing found (Debian: ${package})")
   endif()
   set(TRIREME_HAS_${backend} ${has} PARENT_SCOPE)
 endfunction()
@@ -47,6 +49,23 @@ if(NOT TRIREME_WITH_MPI STREQUAL "OFF")
 endif()
 trireme_decide_backend(MPI "${TRIREME_MPI_FOUND}" libopenmpi-dev)
 
+# Looked up directly: the package file of Debian's gRPC fails where its code generator, which nothing here needs, is not
+# installed as well.
+set(TRIREME_GRPC_FOUND OFF)
+if(NOT TRIREME_WITH_GRPC STREQUAL "OFF")
+  find_path(TRIREME_GRPC_INCLUDE grpcpp/generic/generic_stub.h)
+  find_library(TRIREME_GRPC_LIBRARY grpc++)
+  mark_as_advanced(TRIREME_GRPC_INCLUDE TRIREME_GRPC_LIBRARY)
+  if(TRIREME_GRPC_INCLUDE AND TRIREME_GRPC_LIBRARY)
+    set(TRIREME_GRPC_FOUND ON)
+  endif()
+endif()
+trireme_decide_backend(GRPC "${TRIREME_GRPC_FOUND}" libgrpc++-dev)
+
+set(TRIREME_GLOO_FOLDER comm/gloo)
+set(TRIREME_MPI_FOLDER comm/mpi)
+set(TRIREME_GRPC_FOLDER strategies/parameter_server/wire/grpc)
+
 # Takes the files of backends that are not built, or the stand-ins of those that are, out of a list of sources.
 function(trireme_choose_backends list)
   if(TRIREME_HAS_MPI)
@@ -54,13 +73,13 @@ function(trireme_choose_backends list)
     list(FILTER mpi_sources INCLUDE REGEX "/comm/mpi/")
     set_source_files_properties(${mpi_sources} PROPERTIES COMPILE_OPTIONS "-isystem;${TRIREME_MPI_INCLUDE}")
   endif()
-  foreach(backend gloo mpi)
-    string(TOUPPER ${backend} upper)
-    if(TRIREME_HAS_${upper})
-      list(FILTER ${list} EXCLUDE REGEX "/comm/${backend}/absent\\.cpp$")
+  foreach(backend GLOO MPI GRPC)
+    set(folder "/${TRIREME_${backend}_FOLDER}/")
+    if(TRIREME_HAS_${backend})
+      list(FILTER ${list} EXCLUDE REGEX "${folder}absent\\.cpp$")
     else()
       foreach(source IN LISTS ${list})
-        if(source MATCHES "/comm/${backend}/" AND NOT source MATCHES "/absent\\.cpp$")
+        if(source MATCHES "${folder}" AND NOT source MATCHES "/absent\\.cpp$")
           list(REMOVE_ITEM ${list} "${source}")
         endif()
       endforeach()

@@ -14,7 +14,7 @@ namespace trireme::comm {
 World from_environment(const EnvironmentOptions& options) {
   check_backend_name(options.backend);
   const Variables variables = Variables::of_process();
-  const Place place = detect_place(variables);
+  const Place place = place_in_role(variables, detect_role(variables, options.servers));
   const int lanes = variables.number_or("TRIREME_MAX_WORLD_SIZE", place.size, kMaxWorldSize, place.size);
   if (place.size > 1) {
     log::set_prefix(fmt::format("rank {}", place.rank));

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "trireme/comm/communicator.h"
+#include "trireme/comm/environment/role.h"
 
 namespace trireme::comm {
 
@@ -13,6 +14,7 @@ struct EnvironmentOptions {
   std::string backend = "auto";              // auto | local | shm | gloo | mpi | hierarchical
   std::chrono::milliseconds timeout{60000};  // deadline of the start, and of every collective
   std::string interface = {};                // the network interface that other hosts reach; empty: the system chooses
+  int servers = 0;                           // parameter servers among the launched processes; none of them is a rank
 };
 
 // The world of the ranks that a launcher started: `trireme run` or torchrun, mpirun, srun, mpiexec; without any of them
@@ -29,6 +31,9 @@ struct LaunchedRank {
   int size = 1;
 };
 LaunchedRank launched_rank();
+// Worker or parameter server, of a program that was given so many --servers (0: none given). detect_role() of
+// comm/environment/role.h.
+ProcessRole launched_role(int servers);
 
 // Runs `body` on `ranks` threads of this process, each with its own World over the local backend; rethrows the first
 // exception (in time) after all ended; an exception on one rank aborts the others. Thread r gets rank r.

@@ -27,7 +27,8 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  train_recommender                                draws clicks with a power-law popularity and learns them\n"
     "  train_recommender --rows 20000000 --dim 16 --optimizer rowwise_adagrad\n"
-    "  trireme run --nproc-per-node 2 -- train_recommender --data train.txt --rows 1000000 --tables own\n";
+    "  trireme run --nproc-per-node 2 -- train_recommender --data train.txt --rows 1000000 --tables own\n"
+    "  trireme run --servers 2 --nproc-per-node 2 -- train_recommender --strategy parameter_server\n";
 
 struct Choices {
   nn::RecommenderOptions model{};

@@ -23,7 +23,10 @@ constexpr milliseconds kSweepDeadline(1000);
 }  // namespace
 
 Attempt::Attempt(JobContext job, const AttemptSettings& settings)
-    : job_(job), settings_(settings), freezes_(job.options.ranks), look_at_(Clock::now() + FreezeWatch::kInterval) {
+    : job_(job),
+      settings_(settings),
+      freezes_(process_count(job.options)),
+      look_at_(Clock::now() + FreezeWatch::kInterval) {
   job_.keeper.set_token(settings_.token);
 }
 
@@ -45,8 +48,8 @@ AttemptOutcome Attempt::run() {
     }
   });
   watch_keeper();
-  for (int rank = 0; rank < job_.options.ranks; ++rank) {
-    start(rank);
+  for (int process = 0; process < process_count(job_.options); ++process) {
+    start(process);
   }
   while (!all_ended()) {
     ++wakeups_;
@@ -61,15 +64,15 @@ AttemptOutcome Attempt::run() {
   return outcome;
 }
 
-void Attempt::start(int rank) {
+void Attempt::start(int process) {
   workers_.push_back(std::make_unique<Worker>(WorkerRequest{.options = job_.options,
                                                             .settings = settings_,
                                                             .program = job_.program,
                                                             .loop = job_.loop,
                                                             .out = job_.out,
                                                             .err = job_.err,
-                                                            .rank = rank,
-                                                            .inject = job_.faults.of_rank(rank)}));
+                                                            .process = process,
+                                                            .inject = job_.faults.of_rank(process)}));
   Worker& worker = *workers_.back();
   job_.keeper.add_group(worker.pid());
   job_.loop.watch(worker.pidfd(), [this, &worker] { on_end(worker); });
@@ -109,7 +112,7 @@ bool Attempt::on_reports(Worker& worker) {
 void Attempt::on_step(Worker& worker, std::int64_t step) {
   worker.outcome().last_step = step;
   ++worker.outcome().steps_begun;
-  const auto fault = job_.faults.take(worker.rank(), step);
+  const auto fault = job_.faults.take(worker.process(), step);
   if (!fault) {
     worker.answer("go");  // who rehearses nothing never reads it
     return;
@@ -181,7 +184,7 @@ void Attempt::after_events() {
     kill_all();
   }
   if (Clock::now() >= give_up_at_ && !all_ended()) {
-    fail("trireme run: a rank does not end {} s after SIGKILL; it hangs in the kernel (a dead network file system?)",
+    fail("trireme run: a process does not end {} s after SIGKILL; it hangs in the kernel (a dead network file system?)",
          kDeathDeadline.count());
   }
 }

@@ -36,10 +36,11 @@ class Attempt {
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
 
-  AttemptOutcome run();  // starts all ranks and blocks until all have ended; raises Error if one cannot start
+  AttemptOutcome
+  run();  // starts all ranks and servers and blocks until all have ended; raises Error if one cannot start
 
  private:
-  void start(int rank);
+  void start(int process);
   void watch_keeper();
   bool on_reports(Worker& worker);  // false: there were none
   void on_step(Worker& worker, std::int64_t step);

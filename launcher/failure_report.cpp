@@ -35,33 +35,50 @@ std::string way_of_ending(const RankOutcome& rank) {
   return cluster::describe(rank.end) + (rank.because_of_peer ? " because it missed a peer" : "");
 }
 
+// "rank 0 to 3, server 1".
+std::string names_of(const std::vector<const RankOutcome*>& outcomes) {
+  std::string text;
+  for (const bool server : {false, true}) {
+    std::vector<int> indices;
+    for (const RankOutcome* const outcome : outcomes) {
+      if (outcome->server == server) {
+        indices.push_back(outcome->index);
+      }
+    }
+    if (!indices.empty()) {
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", server ? "server" : "rank", rank_list(indices));
+    }
+  }
+  return text;
+}
+
 // One line for all other ranks that ended the same way.
 std::string others(const AttemptOutcome& outcome, int except) {
-  std::map<std::string, std::vector<int>> groups;
+  std::map<std::string, std::vector<const RankOutcome*>> groups;
   for (const RankOutcome& rank : outcome.ranks) {
-    if (rank.rank != except) {
-      groups[way_of_ending(rank)].push_back(rank.rank);
+    if (rank.process != except) {
+      groups[way_of_ending(rank)].push_back(&rank);
     }
   }
   std::string text;
   for (const auto& [way, ranks] : groups) {
-    text += fmt::format("{}rank {}: {}", text.empty() ? "" : "; ", rank_list(ranks), way);
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", names_of(ranks), way);
   }
   return text;
 }
 
 std::string frozen_ranks(const AttemptOutcome& outcome) {
-  std::vector<int> frozen;
+  std::vector<const RankOutcome*> frozen;
   for (const RankOutcome& rank : outcome.ranks) {
     if (rank.was_frozen) {
-      frozen.push_back(rank.rank);
+      frozen.push_back(&rank);
     }
   }
-  return rank_list(frozen);
+  return names_of(frozen);
 }
 
 std::string details(const RankOutcome& rank, const ReportContext& context) {
-  std::string text = fmt::format("  rank {}: process {} on {}\n", rank.rank, rank.pid, context.host);
+  std::string text = fmt::format("  {}: process {} on {}\n", name_of(rank), rank.pid, context.host);
   const std::string cause = rank.counted_as_dead
                                 ? "somebody or the batch system sent SIGSTOP; a paused job has all its ranks stopped"
                                 : cluster::likely_cause(rank.end, rank.memory);
@@ -109,14 +126,14 @@ std::string failure_report(const AttemptOutcome& outcome, Verdict verdict, const
   if (cause == nullptr) {
     return fmt::format("trireme run: the job failed; {}\n", others(outcome, -1));
   }
-  std::string text = fmt::format("trireme run: rank {} failed{}: {}; {}\n", cause->rank, step_text(*cause),
+  std::string text = fmt::format("trireme run: {} failed{}: {}; {}\n", name_of(*cause), step_text(*cause),
                                  way_of_ending(*cause), what_follows(verdict, context));
   text += details(*cause, context);
   if (const std::string frozen = frozen_ranks(outcome); !frozen.empty()) {
-    text += fmt::format("  frozen at that moment (stopped by SIGSTOP): rank {}\n", frozen);
+    text += fmt::format("  frozen at that moment (stopped by SIGSTOP): {}\n", frozen);
   }
   if (outcome.ranks.size() > 1) {
-    text += fmt::format("  others: {}\n", others(outcome, cause->rank));
+    text += fmt::format("  others: {}\n", others(outcome, cause->process));
   }
   return text;
 }

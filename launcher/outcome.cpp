@@ -1,5 +1,7 @@
 #include "trireme/launcher/outcome.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <tuple>
 
@@ -9,7 +11,7 @@ namespace {
 // Smaller is the more likely cause: own errors before a peer's, then who ended first, then death before an exit code
 // (an exit may be the answer to a death seen in the same wake-up).
 auto suspicion(const RankOutcome& rank) {
-  return std::tuple(rank.because_of_peer, rank.order, rank.end.signal == 0, rank.rank);
+  return std::tuple(rank.because_of_peer, rank.order, rank.end.signal == 0, rank.process);
 }
 
 bool is_failure(const RankOutcome& rank) { return rank.end.failed() && !rank.ended_by_us; }
@@ -21,11 +23,17 @@ bool is_hopeless(const AttemptOutcome& outcome, const RankOutcome& cause) {
   });
   const bool peer_froze = cause.because_of_peer && std::any_of(outcome.ranks.begin(), outcome.ranks.end(),
                                                                [](const RankOutcome& rank) { return rank.was_frozen; });
-  const bool first_step_done = cause.steps_begun >= 2;
+  const auto has_done_a_step = [](const RankOutcome& rank) { return rank.steps_begun >= 2; };
+  const bool first_step_done = cause.server ? std::any_of(outcome.ranks.begin(), outcome.ranks.end(), has_done_a_step)
+                                            : has_done_a_step(cause);  // servers report no steps
   return any_usage || (cause.end.exit_code == cluster::kExitError && !first_step_done && !peer_froze);
 }
 
 }  // namespace
+
+std::string name_of(const RankOutcome& outcome) {
+  return fmt::format("{} {}", outcome.server ? "server" : "rank", outcome.index);
+}
 
 const RankOutcome* culprit(const AttemptOutcome& outcome) {
   const RankOutcome* found = nullptr;

@@ -11,8 +11,11 @@
 
 namespace trireme::launcher {
 
+// Of a rank, or of a parameter server.
 struct RankOutcome {
-  int rank = 0;
+  int process = 0;  // its number: process_count() of run_options.h
+  int index = 0;    // the rank; of a server its number among servers
+  bool server = false;
   pid_t pid = -1;
   cluster::ProcessEnd end;
   cluster::OutOfMemoryEvidence memory;
@@ -33,7 +36,10 @@ struct AttemptOutcome {
   int stop_signal = 0;  // the signal that asked the launcher to stop; 0: none
 };
 
-// The rank whose failure came first and was no other rank's fault; null if none failed by itself.
+// "rank 3", "server 0".
+std::string name_of(const RankOutcome& outcome);
+
+// The rank or server whose failure came first and was nobody else's fault; null if none failed by itself.
 const RankOutcome* culprit(const AttemptOutcome& outcome);
 
 enum class Verdict { done, requeue, restart, failed, never_restart, stopped };

@@ -18,7 +18,8 @@ constexpr const char* kExamples = R"(Examples:
       trireme run --nproc-per-node 4 -- python3 train.py --lr 0.1
 
 Each rank gets RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT and the rest of torchrun's
-environment. Exit code: 0 all ranks are done, 1 a rank failed, 2 wrong usage, 75 saved and wants to be requeued.
+environment; a server has ROLE_NAME=server, ROLE_RANK and ROLE_WORLD_SIZE in place of the ranks' names.
+Exit code: 0 all ranks are done, 1 a rank failed, 2 wrong usage, 75 saved and wants to be requeued.
 SIGTERM lets the ranks save and exit with 75; a second Ctrl-C kills them at once.)";
 
 void add_size_options(CLI::App& app, RunFlags& flags) {
@@ -33,8 +34,10 @@ void add_size_options(CLI::App& app, RunFlags& flags) {
       ->type_name("N|auto")
       ->group("Where and how many")
       ->capture_default_str();
-  app.add_option("--servers", flags.servers, "Parameter servers; not built yet")
+  app.add_option("--servers", flags.servers,
+                 "Parameter servers beside the ranks: further processes of the same program, with ROLE_NAME=server")
       ->type_name("S")
+      ->check(CLI::Range(0, 4096).description(""))
       ->group("Where and how many");
   app.add_option("--devices", flags.devices, "Which GPUs; not built yet")
       ->type_name("LIST")

@@ -43,10 +43,6 @@ void check_one_host(const RunFlags& flags) {
   const bool endpoint_ok =
       flags.endpoint.empty() || (colon != std::string::npos && colon > 0 && colon + 1 < flags.endpoint.size());
   require_usage(endpoint_ok, "trireme run: --rdzv-endpoint {}: HOST:PORT is expected", flags.endpoint);
-  require_usage(
-      flags.servers == 0,
-      "trireme run: --servers {}: parameter servers are not built yet; leave it out and use --strategy mirrored",
-      flags.servers);
   require_usage(flags.devices.empty(), "trireme run: --devices {}: GPUs are not built yet; leave it out",
                 flags.devices);
 }
@@ -54,6 +50,7 @@ void check_one_host(const RunFlags& flags) {
 void finish(RunOptions& options, const RunFlags& flags, bool tee_given) {
   check_one_host(flags);
   options.ranks = ranks_of_nproc(flags.nproc, "trireme run");
+  options.servers = flags.servers;
   options.stop_timeout = std::chrono::seconds(flags.stop_timeout);
   options.tee = tee_given ? std::optional(flags.tee) : std::nullopt;
   options.max_restarts = flags.max_restarts;
@@ -126,14 +123,14 @@ RunOptions parse_run_options(const std::vector<std::string>& arguments) {
   return options;
 }
 
-StreamPlan plan_stream(const RunOptions& options, int rank, Stream stream) {
+StreamPlan plan_stream(const RunOptions& options, int process, Stream stream) {
   const bool tee = options.tee && (*options.tee & stream) != 0;
-  const bool marked = tee || rank != 0;
+  const bool marked = tee || process != 0;
   StreamPlan plan;
   plan.logged = !options.log_dir.empty();
   plan.shown = !plan.logged || tee || (!options.tee && (options.redirects & stream) == 0);
-  plan.prefixed = options.ranks > 1 && marked;
-  plan.inherited = !plan.logged && !tee && rank == 0;
+  plan.prefixed = process_count(options) > 1 && marked;
+  plan.inherited = !plan.logged && !tee && process == 0;
   return plan;
 }
 

@@ -16,7 +16,8 @@ enum Stream : int { kStdout = 1, kStderr = 2 };
 struct RunOptions {
   std::string help;  // not empty: --help was given; show this and do nothing
 
-  int ranks = 1;  // of this host, which is the whole job
+  int ranks = 1;    // of this host, which is the whole job: the workers where there are servers
+  int servers = 0;  // parameter servers beside them
   int max_restarts = 3;
   std::string run_id = "none";
   std::string role = "default";
@@ -45,13 +46,17 @@ std::vector<std::string> program_words(const std::vector<std::string>& arguments
 // "trireme run". Raises Error (usage).
 int ranks_of_nproc(const std::string& text, const std::string& command);
 
-// Where one stream of one rank goes.
+// The job's processes are numbered: first the ranks, then the servers.
+inline int process_count(const RunOptions& options) { return options.ranks + options.servers; }
+inline bool is_server(const RunOptions& options, int process) { return process >= options.ranks; }
+
+// Where one stream of one process goes.
 struct StreamPlan {
   bool inherited = false;  // the launcher's own stream, untouched
   bool shown = true;       // on the launcher's console
-  bool prefixed = false;   // with "[rank N] "
+  bool prefixed = false;   // with "[rank N] " or "[server N] "
   bool logged = false;     // in a file below --log-dir
 };
-StreamPlan plan_stream(const RunOptions& options, int rank, Stream stream);
+StreamPlan plan_stream(const RunOptions& options, int process, Stream stream);
 
 }  // namespace trireme::launcher

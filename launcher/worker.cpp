@@ -16,10 +16,14 @@
 namespace trireme::launcher {
 namespace {
 
+int index_of(const WorkerRequest& request) {
+  return is_server(request.options, request.process) ? request.process - request.options.ranks : request.process;
+}
+
 std::string log_path(const WorkerRequest& request, Stream stream) {
-  const std::filesystem::path folder = std::filesystem::path(request.options.log_dir) /
-                                       fmt::format("attempt_{}", request.settings.attempt) /
-                                       std::to_string(request.rank);
+  const std::filesystem::path folder =
+      std::filesystem::path(request.options.log_dir) / fmt::format("attempt_{}", request.settings.attempt) /
+      fmt::format("{}{}", is_server(request.options, request.process) ? "server_" : "", index_of(request));
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   require(!error, "trireme run: cannot make the log folder {}: {}; choose another --log-dir", folder.string(),
@@ -29,12 +33,14 @@ std::string log_path(const WorkerRequest& request, Stream stream) {
 
 // Rank 0 may read what is piped into the launcher; the terminal itself belongs to the foreground process group, where
 // a worker is not.
-bool reads_our_input(int rank) { return rank == 0 && ::isatty(STDIN_FILENO) == 0; }
+bool reads_our_input(int process) { return process == 0 && ::isatty(STDIN_FILENO) == 0; }
 
 }  // namespace
 
 Worker::Worker(const WorkerRequest& request) {
-  outcome_.rank = request.rank;
+  outcome_.process = request.process;
+  outcome_.server = is_server(request.options, request.process);
+  outcome_.index = index_of(request);
   Fd out;
   Fd err;
   out_ = relay_for(request, kStdout, out);
@@ -44,9 +50,9 @@ Worker::Worker(const WorkerRequest& request) {
   SpawnRequest spawning;
   spawning.executable = request.program.executable;
   spawning.arguments = request.program.arguments;
-  spawning.environment = worker_environment(own_environment(), request.options, request.settings, request.rank,
+  spawning.environment = worker_environment(own_environment(), request.options, request.settings, request.process,
                                             status.theirs.get(), request.inject);
-  spawning.stdin_fd = reads_our_input(request.rank) ? STDIN_FILENO : nothing.get();
+  spawning.stdin_fd = reads_our_input(request.process) ? STDIN_FILENO : nothing.get();
   spawning.stdout_fd = out ? out.get() : STDOUT_FILENO;
   spawning.stderr_fd = err ? err.get() : STDERR_FILENO;
   spawning.inherited_fd = status.theirs.get();
@@ -68,13 +74,13 @@ Worker::~Worker() {
 }
 
 std::unique_ptr<OutputRelay> Worker::relay_for(const WorkerRequest& request, Stream stream, Fd& worker_end) {
-  const StreamPlan plan = plan_stream(request.options, request.rank, stream);
+  const StreamPlan plan = plan_stream(request.options, request.process, stream);
   if (plan.inherited) {
     return nullptr;
   }
   RelayTarget target;
   target.console = plan.shown ? &(stream == kStdout ? request.out : request.err) : nullptr;
-  target.prefix = plan.prefixed ? fmt::format("[rank {}] ", request.rank) : std::string();
+  target.prefix = plan.prefixed ? fmt::format("[{}] ", name_of(outcome_)) : std::string();
   target.log_path = plan.logged ? log_path(request, stream) : std::string();
   FdPair pipe = make_pipe();
   worker_end = std::move(pipe.theirs);

@@ -1,4 +1,4 @@
-// One rank's process with everything the launcher holds of it.
+// The process of one rank or server with everything the launcher holds of it.
 #pragma once
 
 #include <memory>
@@ -21,8 +21,8 @@ struct WorkerRequest {
   EventLoop& loop;
   Console& out;
   Console& err;
-  int rank = 0;
-  std::string inject;  // failures to rehearse on this rank; empty: none
+  int process = 0;     // its number: process_count() of run_options.h
+  std::string inject;  // failures to rehearse there; empty: none
 };
 
 class Worker {
@@ -32,7 +32,7 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  int rank() const { return outcome_.rank; }
+  int process() const { return outcome_.process; }
   pid_t pid() const { return child_.pid; }
   int pidfd() const { return child_.pidfd.get(); }
   int status_fd() const { return status_.get(); }

@@ -18,25 +18,41 @@ void set(std::vector<std::string>& environment, std::string_view name, const std
   environment.push_back(fmt::format("{}={}", name, value));
 }
 
+void set_role(std::vector<std::string>& environment, const RunOptions& options, int process) {
+  for (const std::string_view name :
+       {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TRIREME_SERVERS", "TRIREME_WORKERS"}) {
+    std::erase_if(environment, [&](const std::string& entry) { return name_of_entry(entry) == name; });
+  }
+  const bool server = is_server(options, process);
+  const std::string count = std::to_string(server ? options.servers : options.ranks);
+  const std::string index = std::to_string(server ? process - options.ranks : process);
+  if (!server) {
+    set(environment, "RANK", index);
+    set(environment, "WORLD_SIZE", count);
+    set(environment, "LOCAL_RANK", index);
+    set(environment, "LOCAL_WORLD_SIZE", count);
+  }
+  set(environment, "GROUP_RANK", "0");
+  set(environment, "GROUP_WORLD_SIZE", "1");
+  set(environment, "ROLE_NAME", server ? "server" : options.role);
+  set(environment, "ROLE_RANK", index);
+  set(environment, "ROLE_WORLD_SIZE", count);
+  if (options.servers > 0) {
+    set(environment, "TRIREME_SERVERS", std::to_string(options.servers));
+    set(environment, "TRIREME_WORKERS", std::to_string(options.ranks));
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> worker_environment(const std::vector<std::string>& inherited, const RunOptions& options,
-                                            const AttemptSettings& settings, int rank, int status_fd,
+                                            const AttemptSettings& settings, int process, int status_fd,
                                             const std::string& inject) {
   std::vector<std::string> environment = inherited;
   std::erase_if(environment, [](const std::string& entry) { return name_of_entry(entry) == cluster::kInjectVariable; });
   const std::string ranks = std::to_string(options.ranks);
-  const std::string own_rank = std::to_string(rank);
   const std::string restarts = std::to_string(settings.attempt);
-  set(environment, "RANK", own_rank);
-  set(environment, "WORLD_SIZE", ranks);
-  set(environment, "LOCAL_RANK", own_rank);
-  set(environment, "LOCAL_WORLD_SIZE", ranks);
-  set(environment, "GROUP_RANK", "0");
-  set(environment, "GROUP_WORLD_SIZE", "1");
-  set(environment, "ROLE_NAME", options.role);
-  set(environment, "ROLE_RANK", own_rank);
-  set(environment, "ROLE_WORLD_SIZE", ranks);
+  set_role(environment, options, process);
   set(environment, "MASTER_ADDR", options.master_address);
   set(environment, "MASTER_PORT", std::to_string(settings.master_port));
   set(environment, "TORCHELASTIC_RESTART_COUNT", restarts);

@@ -62,8 +62,10 @@ void LaneStrategy::require_memory_for_step() {
   sharding::TrainingShape shape = training_shape();
   shape.world_size = world_.size();
   shape.split = {world_.size(), 1, world_.size()};
-  shape.states = states_of(*optimizer_);
-  require_memory(communicator(), name(), sharding::MemoryPlan::make(shape, planned_parameters(*model_)));
+  shape.states = holds_state() ? states_of(*optimizer_) : sharding::OptimizerStates{};
+  require_memory(
+      communicator(), name(),
+      sharding::MemoryPlan::make(shape, holds_state() ? planned_parameters(*model_) : planned_on_worker(*model_)));
 }
 
 void LaneStrategy::place_buffers() {
@@ -168,29 +170,40 @@ void LaneStrategy::run_idle_step() {
 
 void LaneStrategy::finish_step(const StepPlan& plan) {
   enter_phase(Phase::reducing);
-  const auto waited = communicator().time_waiting();
+  const auto waited = time_waiting();
   gradients_->finish();
-  sparse_gradients_->reduce(plan);
-  scalars_->reduce(plan);
+  reduce_tables(*sparse_gradients_, plan);
+  reduce_scalars(*scalars_, plan);
   if (scalars_->unscaled()) {
-    gradients_->scale(1.0 / scalars_->weight_sum());
-    sparse_gradients_->scale(1.0 / scalars_->weight_sum());
+    scale_gradients(1.0 / scalars_->weight_sum());
   }
-  const double norm = global_grad_norm();
-  for (std::size_t i = 0; i < trained_.size(); ++i) {
-    const bool used = scalars_->used(i) && trained_[i].tensor.requires_grad();
-    slot_gradients_[trained_[i].index] = used ? gradient_of_slot(i) : optim::Gradient();
-  }
+  const double norm = gradient_norm();
   enter_phase(Phase::updating);
-  optimizer_->update(slot_gradients_, optim::clip_factor(norm, max_norm_));
-  std::ranges::fill(slot_gradients_, optim::Gradient());  // views keep buffers alive that the next step replaces
-  after_update();
+  update(optim::clip_factor(norm, max_norm_));
   report_ = {steps_done_++, scalars_->loss_sum() / scalars_->weight_sum(), scalars_->weight_sum(), norm,
-             communicator().time_waiting() - waited};
+             time_waiting() - waited};
   leaves_done_ = 0;
   height_ = 0;
   accumulated_ = false;
   enter_phase(Phase::between_steps);
+}
+
+void LaneStrategy::scale_gradients(double factor) {
+  gradients_->scale(factor);
+  sparse_gradients_->scale(factor);
+}
+
+bool LaneStrategy::used(std::size_t trained) const {
+  return scalars_->used(trained) && trained_[trained].tensor.requires_grad();
+}
+
+void LaneStrategy::update(double clip_factor) {
+  for (std::size_t i = 0; i < trained_.size(); ++i) {
+    slot_gradients_[trained_[i].index] = used(i) ? gradient_of_slot(i) : optim::Gradient();
+  }
+  optimizer_->update(slot_gradients_, clip_factor);
+  std::ranges::fill(slot_gradients_, optim::Gradient());  // views keep buffers alive that the next step replaces
+  after_update();
 }
 
 // What this rank updates of a sparse table are its own rows; the gradient of all is on every rank.
@@ -215,7 +228,7 @@ std::vector<Array> LaneStrategy::touched_rows() const {
 }
 
 // Each rank squares its share of the rows; the exact sum makes the result independent of the shares.
-double LaneStrategy::global_grad_norm() {
+double LaneStrategy::gradient_norm() {
   ExactSum sum;
   comm::Communicator& ranks = norm_ranks();
   for (std::size_t i = 0; i < trained_.size() - sparse_gradients_->tables(); ++i) {

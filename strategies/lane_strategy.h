@@ -1,6 +1,6 @@
-// LaneStrategy: what mirrored and fully sharded training have in common. Each rank runs its leaves of the lane tree one
-// after another; after the last one gradients and scalars are reduced, gradients are clipped, and the optimizer updates
-// what the rank owns. Where parameters and gradients live is for the derived class to say.
+// LaneStrategy: what the strategies have in common. Each rank runs its leaves of the lane tree one after another; after
+// the last one gradients and scalars are reduced, gradients are clipped, and the optimizer updates what the rank owns.
+// Where parameters and gradients live is for the derived class to say.
 #pragma once
 
 #include <memory>
@@ -41,6 +41,8 @@ class LaneStrategy : public Strategy {
   // What memory plans must know of the strategy; prepare() adds lanes and the optimizer's states, and refuses what
   // cannot fit.
   virtual sharding::TrainingShape training_shape() const = 0;
+  // False: servers hold sparse tables and the optimizer's states.
+  virtual bool holds_state() const { return true; }
   // The steps of prepare(), in this order, all collective. Gives every parameter its values where the strategy keeps
   // them: rank 0's where it has some, else the first ones of the seed.
   virtual void place_parameters() = 0;
@@ -52,6 +54,20 @@ class LaneStrategy : public Strategy {
   virtual comm::Communicator& norm_ranks() { return communicator(); }
   // The optimizer has updated what this rank owns. Collective.
   virtual void after_update() = 0;
+
+  // How a step ends, in this order; collective. Who keeps gradients and optimizer elsewhere replaces all of them.
+  virtual void reduce_tables(SparseGradients& tables, const StepPlan& plan) { tables.reduce(plan); }
+  virtual void reduce_scalars(StepScalars& scalars, const StepPlan& plan) { scalars.reduce(plan); }
+  // If weights were only known now.
+  virtual void scale_gradients(double factor);
+  // Of the reduced gradients, over all rows.
+  virtual double gradient_norm();
+  // Updates by the gradients times the factor, and ends with after_update().
+  virtual void update(double clip_factor);
+  // How long this rank has waited for others.
+  virtual std::chrono::nanoseconds time_waiting() { return communicator().time_waiting(); }
+  // Some lane has used the trained parameter in this step, and it is not frozen. For update().
+  bool used(std::size_t trained) const;
 
   const comm::World& world() const { return world_; }
   std::uint64_t seed() const { return seed_; }
@@ -74,7 +90,6 @@ class LaneStrategy : public Strategy {
   const StepPlan& current_plan();
   void finish_step(const StepPlan& plan);
   optim::Gradient gradient_of_slot(std::size_t trained) const;
-  double global_grad_norm();
 
   comm::World world_;
   std::uint64_t seed_;

@@ -12,17 +12,20 @@ static_assert(std::endian::native == std::endian::little, "the hash is over litt
 
 namespace {
 
+constexpr std::int64_t kRowsAtOnce = 64 << 10;
+
 class ParamsHash {
  public:
   ParamsHash() { XXH3_64bits_reset(state_.get()); }
 
-  void add(const std::string& name, const Array& value) {
-    const Array values = value.contiguous();
-    const std::string_view dtype = name_of(values.dtype());
+  void begin(const std::string& name, DType type, const Shape& shape) {
+    const std::string_view dtype = name_of(type);
     XXH3_64bits_update(state_.get(), name.data(), name.size());
     XXH3_64bits_update(state_.get(), dtype.data(), dtype.size());
-    XXH3_64bits_update(state_.get(), values.shape().begin(),
-                       static_cast<std::size_t>(values.dims()) * sizeof(std::int64_t));
+    XXH3_64bits_update(state_.get(), shape.begin(), static_cast<std::size_t>(shape.dims()) * sizeof(std::int64_t));
+  }
+  void add(const Array& value) {
+    const Array values = value.contiguous();
     XXH3_64bits_update(state_.get(), values.bytes_data(), values.bytes());
   }
   std::string digits() const { return fmt::format("{:016x}", XXH3_64bits_digest(state_.get())); }
@@ -37,7 +40,8 @@ std::string params_hash(std::vector<nn::NamedParameter> parameters) {
   std::sort(parameters.begin(), parameters.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   ParamsHash hash;
   for (const nn::NamedParameter& parameter : parameters) {
-    hash.add(parameter.name, parameter.tensor.array());
+    hash.begin(parameter.name, parameter.tensor.dtype(), parameter.tensor.shape());
+    hash.add(parameter.tensor.array());
   }
   return hash.digits();
 }
@@ -45,7 +49,14 @@ std::string params_hash(std::vector<nn::NamedParameter> parameters) {
 std::string params_hash(Strategy& strategy) {
   ParamsHash hash;
   for (const WholeParameter& parameter : strategy.whole_parameters()) {
-    hash.add(parameter.name, parameter.value());
+    hash.begin(parameter.name, parameter.dtype, parameter.shape);
+    if (parameter.rows == nullptr) {
+      hash.add(parameter.value());
+      continue;
+    }
+    for (std::int64_t row = 0; row < parameter.shape[0]; row += kRowsAtOnce) {
+      hash.add(parameter.rows(row, std::min(row + kRowsAtOnce, parameter.shape[0])));
+    }
   }
   return hash.digits();
 }

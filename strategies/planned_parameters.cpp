@@ -1,6 +1,7 @@
 #include "trireme/strategies/planned_parameters.h"
 
 #include <unordered_map>
+#include <unordered_set>
 
 namespace trireme::strategies {
 
@@ -22,6 +23,18 @@ std::vector<sharding::PlannedParameter> planned_parameters(const nn::Module& mod
 
 std::vector<sharding::PlannedParameter> planned_parameters(const nn::Module& model) {
   return planned_parameters(model, nn::units_of(model));
+}
+
+std::vector<sharding::PlannedParameter> planned_on_worker(const nn::Module& model) {
+  std::unordered_set<std::string> tables;
+  for (const nn::NamedParameter& parameter : model.parameters()) {
+    if (parameter.sparse && parameter.tensor.requires_grad()) {
+      tables.insert(parameter.name);
+    }
+  }
+  std::vector<sharding::PlannedParameter> planned = planned_parameters(model);
+  std::erase_if(planned, [&](const sharding::PlannedParameter& known) { return tables.contains(known.name); });
+  return planned;
 }
 
 sharding::OptimizerStates states_of(const optim::Optimizer& optimizer) {

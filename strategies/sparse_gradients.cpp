@@ -41,20 +41,23 @@ void SparseGradients::end_leaf(int height, int merges, std::vector<bool>& used) 
   }
 }
 
+std::vector<std::vector<SparseRows>> SparseGradients::take_parts(const StepPlan& plan) {
+  levels_.resize(std::max(levels_.size(), plan.lanes.parts.size()), std::vector<SparseRows>(tables_.size()));
+  std::vector<std::vector<SparseRows>> own(plan.lanes.parts.size());
+  for (std::size_t part = 0; part < own.size(); ++part) {
+    own[part] = std::exchange(levels_[part], std::vector<SparseRows>(tables_.size()));
+  }
+  return own;
+}
+
 void SparseGradients::reduce(const StepPlan& plan) {
   if (tables_.empty()) {
     return;
   }
-  levels_.resize(std::max(levels_.size(), plan.lanes.parts.size()), std::vector<SparseRows>(tables_.size()));
+  std::vector<std::vector<SparseRows>> own = take_parts(plan);
   if (ranks_.size() == 1) {
-    for (std::size_t t = 0; t < tables_.size(); ++t) {
-      reduced_[t] = std::exchange(levels_[0][t], {});
-    }
+    reduced_ = std::move(own[0]);
     return;
-  }
-  std::vector<std::vector<SparseRows>> own(plan.lanes.parts.size());
-  for (std::size_t part = 0; part < own.size(); ++part) {
-    own[part] = std::exchange(levels_[part], std::vector<SparseRows>(tables_.size()));
   }
   std::vector<std::vector<SparseRows>> slots = exchange_.gather(*plan.layout, own);
   for (const Addition& addition : plan.layout->plan) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "trireme/core/base/exact_sum.h"
@@ -26,6 +27,9 @@ class SparseGradients {
   void end_leaf(int height, int merges, std::vector<bool>& used);
   // All ranks' rows become one gradient a table, on every rank, valid until the next call. Collective; blocks.
   void reduce(const StepPlan& plan);
+  // The two halves of it, for who adds up in another way: this rank's partial sums, [part][table], and the result.
+  std::vector<std::vector<SparseRows>> take_parts(const StepPlan& plan);
+  void set_reduced(std::vector<SparseRows> reduced) { reduced_ = std::move(reduced); }
 
   const SparseRows& reduced(std::size_t table) const { return reduced_[table]; }
   void scale(double factor);

@@ -42,15 +42,32 @@ void StepScalars::add_leaf(const Leaf& leaf, const std::vector<bool>& used, int 
   merge_newest(levels_, height, merges);
 }
 
-void StepScalars::reduce(const StepPlan& plan) {
+const std::vector<comm::Part>& StepScalars::parts(const StepPlan& plan) {
   level(0);
   scratch_.clear();
   for (std::size_t i = 0; i < plan.lanes.parts.size(); ++i) {
     scratch_.push_back({plan.lanes.parts[i], levels_[i]});
   }
-  communicator_.all_reduce_parts(scratch_, plan.layout, levels_[0], {.name = "loss and step scalars"}).wait();
+  return scratch_;
+}
+
+void StepScalars::take_total(const Array& total) {
+  if (total.bytes_data() != levels_[0].bytes_data()) {
+    levels_[0].copy_from(total);
+  }
   total_ = levels_[0].span<double>();
   move_running_statistics();
+}
+
+void StepScalars::take_nothing() {
+  const std::span<double> numbers = level(0);
+  std::ranges::fill(numbers, 0.0);
+  total_ = numbers;
+}
+
+void StepScalars::reduce(const StepPlan& plan) {
+  communicator_.all_reduce_parts(parts(plan), plan.layout, levels_[0], {.name = "loss and step scalars"}).wait();
+  take_total(levels_[0]);
 }
 
 void StepScalars::move_running_statistics() {

@@ -28,6 +28,11 @@ class StepScalars {
   void add_leaf(const Leaf& leaf, const std::vector<bool>& used, int height, int merges);
   // Starts and finishes the reduction over ranks; then moves the running statistics. Blocks.
   void reduce(const StepPlan& plan);
+  // The two halves of it, for who adds up in another way: this rank's partial sums, and their sum over the lanes (f64,
+  // as long as one of them).
+  const std::vector<comm::Part>& parts(const StepPlan& plan);
+  void take_total(const Array& total);
+  void take_nothing();  // no lane at all: sums of zero
 
   double loss_sum() const { return total_[kLoss]; }
   double weight_sum() const { return total_[kWeight]; }

@@ -32,6 +32,8 @@ struct WholeParameter {
   Shape shape;
   DType dtype = DType::f32;
   std::function<Array()> value;
+  // Some rows of it, for tables that are too large to be asked for at once; null elsewhere.
+  std::function<Array(std::int64_t begin, std::int64_t end)> rows = nullptr;
 };
 
 class Strategy : public StepOwner {
@@ -51,6 +53,10 @@ class Strategy : public StepOwner {
   // Named tensors of model, buffers and optimizer that this rank holds, as views: reading shows the present values,
   // writing them, followed by state_written(), is how a checkpoint is loaded.
   virtual std::vector<sharding::StateTensor> state() = 0;
+  // All ranks finish a step together. False: each goes on as far as the strategy lets it.
+  virtual bool is_lockstep() const { return true; }
+  // False where state() is not all that a run needs to go on (servers hold the rest): checkpoints must be refused.
+  virtual bool state_is_whole() const { return true; }
   // Somebody has written through state(): makes it what every rank computes with. Collective.
   virtual void state_written() = 0;
   // The whole model, in name order, one parameter in memory at a time: for export and params_hash. For sharded
@@ -60,6 +66,8 @@ class Strategy : public StepOwner {
   // Copies of all of these at once. Collective for sharded strategies.
   std::vector<nn::NamedParameter> full_parameters();
   virtual std::string_view name() const = 0;
+  // What carries values from rank to rank: "shm", "gloo".
+  virtual std::string carrier() { return std::string(communicator().backend()); }
   virtual const StepReport& report() const = 0;
   virtual comm::Communicator& communicator() = 0;
   // Sent to or read from other ranks by this one so far, over all communicators of the strategy that carry values.

@@ -67,6 +67,10 @@ Checkpointing::Checkpointing(const CheckpointOptions& options, strategies::Strat
       strategy_(strategy),
       optimizer_(optimizer),
       files_(std::getenv(cluster::kInjectVariable) != nullptr) {
+  const bool from_path = options.resume != "auto" && options.resume != "none";
+  require_usage(strategy.state_is_whole() || (!enabled() && !from_path),
+                "checkpoints of strategy {} are not built in this version; leave --checkpoint-dir and --resume out",
+                strategy.name());
   if (cluster::restart_count_from_environment() > 0 && enabled()) {
     options_.resume = "auto";
   }

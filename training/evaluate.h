@@ -1,4 +1,5 @@
-// Measuring a model on a test set, shared out over the ranks.
+// Measuring a model on a test set, shared out over the ranks. Where ranks are not in step (Strategy::is_lockstep) the
+// first one measures all of it, with what it knows of the parameters, and the others return NaN for no items.
 #pragma once
 
 #include <functional>

@@ -35,7 +35,8 @@ sharding::TrainingShape shape_of(const ProgramOptions& options, const PlannedWor
   }
   shape.world_size = world.ranks;
   shape.split = {options.lanes_or(world.default_lanes), options.accumulate, options.global_batch};
-  shape.states = strategies::states_of(optimizer);
+  shape.states =
+      options.strategy == "parameter_server" ? sharding::OptimizerStates{} : strategies::states_of(optimizer);
   return shape;
 }
 
@@ -75,7 +76,9 @@ JobPlan make_job_plan(const ProgramOptions& options, const PlannedWorld& world, 
     memory.backward_peak = activations.backward_peak;
     memory.reserved = activations.reserved;
   }
-  const std::vector<sharding::PlannedParameter> parameters = strategies::planned_parameters(model);
+  const std::vector<sharding::PlannedParameter> parameters = options.strategy == "parameter_server"
+                                                                 ? strategies::planned_on_worker(model)
+                                                                 : strategies::planned_parameters(model);
   memory.other +=
       message_memory(options.backend, world, plan.shape, parameters) + snapshot_bytes(options, plan.shape, parameters);
   plan.memory = sharding::MemoryPlan::make(plan.shape, parameters, memory);

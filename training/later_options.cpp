@@ -5,10 +5,7 @@ namespace trireme::training {
 std::span<const LaterOption> later_options() {
   static const std::vector<LaterOption> options = {
       {.name = "--buddy", .needs = "a lost shard comes from the newest checkpoint", .harmless = {"auto", "off"}},
-      {.name = "--servers", .needs = "it belongs to --strategy parameter_server"},
-      {.name = "--consistency", .needs = "it belongs to --strategy parameter_server"},
-      {.name = "--staleness", .needs = "it belongs to --strategy parameter_server"},
-      {.name = "--replicas", .needs = "it belongs to --strategy parameter_server"},
+      {.name = "--replicas", .needs = "servers have no replicas", .harmless = {"1"}},
       {.name = "--tensorboard", .needs = "--metrics FILE writes the same numbers as JSON lines"},
       {.name = "--trace", .needs = "no trace writer"},
       {.name = "--export-onnx", .needs = "--export FILE writes safetensors"},

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "trireme/cluster/plan_request.h"
 #include "trireme/comm/environment.h"
 #include "trireme/comm/environment/interfaces.h"
 #include "trireme/core/base/error.h"
@@ -32,8 +33,6 @@ void check_writable_file(const char* option, const std::string& file) {
 }
 
 void check_built(const ProgramOptions& options) {
-  require_usage(options.strategy != "parameter_server",
-                "--strategy {}: not built in this version; use --strategy mirrored or fully_sharded", options.strategy);
   require_usage(options.backend != "nccl", "--backend nccl: not built in this version; use --backend auto");
   require_usage(options.device != "cuda",
                 "--device cuda: this version is built without CUDA and cannot use a GPU; use --device cpu");
@@ -52,17 +51,79 @@ std::variant<bool, int> parse_reshard_after_forward(const std::string& text) {
   return ranks;
 }
 
+std::optional<std::pair<std::string, std::int64_t>> parse_partitioner(const std::string& text) {
+  if (text.empty()) {
+    return std::nullopt;
+  }
+  const std::size_t colon = text.find(':');
+  const std::string rule = text.substr(0, colon);
+  const std::string digits = colon == std::string::npos ? "" : text.substr(colon + 1);
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  const bool whole = error == std::errc() && end == digits.data() + digits.size() && number >= 1;
+  constexpr std::int64_t kMostPieces = 1 << 20;
+  require_usage((rule == "min_size" || rule == "max_size" || rule == "fixed") && whole &&
+                    (rule != "fixed" || number <= kMostPieces),
+                "--partitioner: '{}' given, fixed:PIECES, min_size:BYTES or max_size:BYTES expected", text);
+  return std::pair(rule, number);
+}
+
+namespace {
+
+// Of a strategy without servers.
+void check_no_servers(const ProgramOptions& options) {
+  const comm::ProcessRole role = comm::launched_role(0);
+  require_usage(role.servers == 0,
+                "--strategy {}: the launcher has started {} parameter server(s), which it has no "
+                "use for; leave --servers out of `trireme run`, or use --strategy parameter_server",
+                options.strategy, role.servers);
+}
+
+void check_servers(const ProgramOptions& options) {
+  require_usage(!cluster::PlanRequest::from_environment(),
+                "--strategy parameter_server: `trireme plan` does not plan it in this version; a worker needs what a "
+                "mirrored rank does, less tables and the optimizer's state");
+  const bool threads = options.backend == "local";
+  const std::int64_t servers =
+      threads ? options.servers : comm::launched_role(static_cast<int>(options.servers)).servers;
+  require_usage(servers > 0,
+                "--strategy parameter_server: no servers were started; use `trireme run --servers S --nproc-per-node W "
+                "-- PROGRAM ...`, under mpirun or srun --servers S, or in one process --backend local --ranks W "
+                "--servers S");
+  require_usage(options.backend != "mpi" && options.backend != "hierarchical",
+                "--backend {}: not built for --strategy parameter_server; use --backend auto, shm or gloo",
+                options.backend);
+  require_usage(options.compute_dtype() == "f32",
+                "--strategy parameter_server: {} given, f32 expected; leave --precision and --param-dtype out",
+                options.compute_dtype());
+  require_usage(
+      options.checkpoint_dir.empty(),
+      "--checkpoint-dir: checkpoints of strategy parameter_server are not built in this version; leave it out");
+  require_usage(options.reduce_order == "canonical",
+                "--strategy parameter_server: --reduce-order {} given; servers add in canonical order only",
+                options.reduce_order);
+  constexpr std::int64_t kMostServers = 1024;
+  require_usage(options.servers <= kMostServers, "--servers {}: at most {} expected", options.servers, kMostServers);
+  parse_partitioner(options.partitioner);
+}
+
+}  // namespace
+
 void check_options(const ProgramOptions& options) {
   check_built(options);
+  const bool with_servers = options.strategy == "parameter_server";
+  with_servers ? check_servers(options) : check_no_servers(options);
   require_usage(options.zero_stage <= 3, "--zero-stage {}: 1, 2 or 3 expected", options.zero_stage);
   parse_reshard_after_forward(options.reshard_after_forward);
   require_usage(options.ranks == 1 || options.backend == "local",
                 "--ranks {} given without --backend local: ranks as threads need that backend; for processes use "
                 "trireme run --nproc-per-node {}",
                 options.ranks, options.ranks);
-  const auto [rank, launched] = comm::launched_rank();
+  const comm::ProcessRole role =
+      comm::launched_role(options.backend == "local" ? 0 : static_cast<int>(options.servers));
+  const int launched = role.workers + role.servers;
   if (!options.interface.empty()) {
-    comm::address_of_interface(options.interface, rank == 0);
+    comm::address_of_interface(options.interface, !role.server && role.index == 0);
   }
   require_usage(
       options.backend != "local" || launched == 1,

@@ -4,64 +4,16 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
-#include <fstream>
 #include <limits>
 
 #include "trireme/core/base/error.h"
 #include "trireme/training/help_formatter-inl.h"
 #include "trireme/training/later_options.h"
+#include "trireme/training/option_values-inl.h"
 #include "trireme/training/word_distance.h"
 
 namespace trireme::training {
-namespace {
-
-// The same option twice: the last one counts, so that a script's defaults can be overridden at its end.
-CLI::Option* scalar(CLI::Option* option) { return option->capture_default_str()->take_last(); }
-
-// CLI11's own conversion turns numbers that are too large into the largest; this does not.
-template <class Number>
-CLI::Validator at_least(Number least) {
-  return CLI::Validator(
-      [least](std::string& text) {
-        Number value = 0;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        if (error != std::errc() || end != text.data() + text.size()) {
-          return fmt::format("'{}' given, a whole number expected", text);
-        }
-        return value >= least ? std::string() : fmt::format("{} given, at least {} expected", value, least);
-      },
-      "");
-}
-
-CLI::Validator real_at_least(double least) {
-  return CLI::Validator(
-      [least](std::string& text) {
-        double value = 0;
-        if (!CLI::detail::lexical_cast(text, value)) {
-          return fmt::format("'{}' given, a number expected", text);
-        }
-        return value >= least && value <= std::numeric_limits<double>::max()
-                   ? std::string()
-                   : fmt::format("{} given, a finite number of at least {} expected", value, least);
-      },
-      "");
-}
-
-// One word out of a few. Shown in --help as a|b|c.
-CLI::Option* choice(CLI::Option* option, const std::vector<std::string>& words) {
-  const std::string list = fmt::format("{}", fmt::join(words, "|"));
-  return option->type_name(list)->check(CLI::Validator(
-      [words, list](std::string& text) {
-        return std::find(words.begin(), words.end(), text) != words.end()
-                   ? std::string()
-                   : fmt::format("'{}' given, {} expected", text, list);
-      },
-      ""));
-}
-
-}  // namespace
 
 struct OptionParser::Impl {
   Impl(std::string_view program, std::string_view purpose, ProgramOptions& values)
@@ -77,6 +29,8 @@ struct OptionParser::Impl {
     add_optimizer();
     add_ranks();
     add_sharding();
+    add_servers();
+    add_certificates();
     add_checkpoints();
     add_output();
     app.set_config("--config", "", "read options from FILE: one `name = value` a line, the same words as here")
@@ -194,7 +148,40 @@ struct OptionParser::Impl {
     belongs(offload->group(group));
   }
 
+  void add_servers() {
+    const char* group = "Parameter servers (--strategy parameter_server)";
+    server_options.push_back(
+        whole(group, "--servers", common.servers, 0,
+              "how many of the processes that mpirun or srun has started are servers, the last ones; `trireme run "
+              "--servers` tells by itself; with --backend local: threads beside --ranks"));
+    server_options.push_back(
+        word(group, "--consistency", common.consistency, {"sync", "ssp", "async"},
+             "sync: mirrored's bits; ssp: no worker is more than --staleness steps ahead; async: no bound"));
+    server_options.push_back(whole(group, "--staleness", common.staleness, 0, "of --consistency ssp, in steps"));
+    server_options.push_back(
+        text(group, "--partitioner", common.partitioner, "fixed:N|min_size:BYTES|max_size:BYTES",
+             "into how many pieces variables are cut; without it of at least 256 KiB, at most one a server"));
+  }
+
+  void add_certificates() {
+    const char* group = "Parameter servers (--strategy parameter_server)";
+    const auto file = [&](const char* name, std::string& target, const char* help) {
+      server_options.push_back(text(group, name, target, "FILE", help));
+    };
+    file("--tls-certificate", common.tls_certificate, "PEM; with it and the other two gRPC is encrypted");
+    file("--tls-key", common.tls_key, "PEM; the certificate's private key");
+    file("--tls-authority", common.tls_authority, "PEM; who has signed the certificates of all workers and servers");
+  }
+
   void check_sharding() const {
+    for (const CLI::Option* option : server_options) {
+      require_usage(option->count() == 0 || common.strategy == "parameter_server",
+                    "{} given with --strategy {}: it belongs to --strategy parameter_server; use that, or leave it out",
+                    option->get_name(), common.strategy);
+    }
+    require_usage(app.count("--staleness") == 0 || common.consistency == "ssp",
+                  "--staleness given with --consistency {}: it belongs to --consistency ssp; use that, or leave it out",
+                  common.consistency);
     for (const CLI::Option* option : sharding_options) {
       const bool usual = option->count() > 0 && option->results().back() == "f32";
       require_usage(option->count() == 0 || usual || common.strategy == "fully_sharded",
@@ -247,6 +234,7 @@ struct OptionParser::Impl {
   CLI::App app;
   ProgramOptions& common;
   std::vector<const CLI::Option*> sharding_options;
+  std::vector<const CLI::Option*> server_options;
   std::vector<std::pair<CLI::Option*, const LaterOption*>> later_given;
 };
 

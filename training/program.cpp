@@ -11,25 +11,38 @@
 #include "trireme/comm/environment.h"
 #include "trireme/core/base/host.h"
 #include "trireme/core/base/parallel.h"
+#include "trireme/training/program_servers.h"
 #include "trireme/training/status_signal.h"
+#include "trireme/training/strategy_options.h"
 
 namespace trireme::training {
 namespace {
 
-// -1: a lone process, or one whose environment is broken, which is then what the message is about.
-int launched_rank() noexcept {
+// Who this process is among those that a launcher started.
+struct Speaker {
+  std::string name = {};  // "rank 1", "server 0"; empty: a lone process, or a broken environment, which is then the
+                          // message
+  bool first = true;
+};
+
+Speaker find_speaker(std::int64_t servers) noexcept {
   try {
-    const auto [rank, size] = comm::launched_rank();
-    return size > 1 ? rank : -1;
+    const comm::ProcessRole role = comm::launched_role(static_cast<int>(servers));
+    if (role.workers + role.servers == 1) {
+      return {};
+    }
+    return {role.server ? comm::name_of(role) : fmt::format("rank {}", role.index), !role.server && role.index == 0};
   } catch (const std::exception&) {
-    return -1;
+    return {};
   }
 }
 
-int complain(std::string_view message, ErrorKind kind, bool because_of_peer, cluster::WorkerStatus& status) {
-  const int rank = launched_rank();
-  if (kind == ErrorKind::failure || rank <= 0) {
-    std::fprintf(stderr, "%s\n", error_line(message, kind == ErrorKind::usage ? -1 : rank, host_name()).c_str());
+int complain(std::string_view message, ErrorKind kind, bool because_of_peer, const ProgramOptions& options,
+             cluster::WorkerStatus& status) {
+  const Speaker speaker = find_speaker(options.servers);
+  if (kind == ErrorKind::failure || speaker.first) {
+    const std::string name = kind == ErrorKind::usage ? std::string() : speaker.name;
+    std::fprintf(stderr, "%s\n", error_line(message, name, host_name()).c_str());
   }
   // Also a usage error, which only rank 0 prints: the launcher may end rank 0 before it comes to that.
   status.report_error(message, because_of_peer);
@@ -51,17 +64,15 @@ int run_plan(const ProgramOptions& options, const cluster::PlanRequest& request,
 int run_ranks(const ProgramOptions& options, const std::function<int(Session&)>& body,
               const cluster::WorkerStatus& status) {
   StatusSignal questions;
-  const comm::EnvironmentOptions environment{
-      .backend = options.backend,
-      .timeout = std::chrono::milliseconds(static_cast<std::int64_t>(std::max(1.0, options.timeout_seconds * 1e3))),
-      .interface = options.interface};
+  const comm::EnvironmentOptions environment = environment_options(options);
   std::atomic<int> code{kExitDone};
   const auto run_rank = [&](comm::World world) {
     check_batch_split(options, world.size(), world.default_lanes());
     set_num_threads(static_cast<int>(options.threads));
     const auto listed = questions.list(world.communicator());
     // Threads share the process's one line to the launcher; rank 0 speaks.
-    Session session(world, options, world.rank() == 0 || launched_rank() >= 0 ? status : cluster::WorkerStatus(-1));
+    Session session(world, options,
+                    world.rank() == 0 || options.backend != "local" ? status : cluster::WorkerStatus(-1));
     const int mine = body(session);
     if (world.rank() == 0) {
       code = mine;
@@ -79,9 +90,9 @@ int run_ranks(const ProgramOptions& options, const std::function<int(Session&)>&
 
 }  // namespace
 
-std::string error_line(std::string_view message, int rank, std::string_view host) {
+std::string error_line(std::string_view message, std::string_view who, std::string_view host) {
   std::string line =
-      rank < 0 ? fmt::format("error: {}", message) : fmt::format("error: rank {} on {}: {}", rank, host, message);
+      who.empty() ? fmt::format("error: {}", message) : fmt::format("error: {} on {}: {}", who, host, message);
   std::replace(line.begin(), line.end(), '\n', ' ');
   return line;
 }
@@ -94,18 +105,25 @@ int run_program(int argc, const char* const* argv, OptionParser& parser, Program
     if (!parser.parse(argc, argv)) {
       return kExitDone;
     }
-    return request ? run_plan(options, *request, body) : run_ranks(options, body, status);
+    if (request) {
+      return run_plan(options, *request, body);
+    }
+    if (options.strategy != "parameter_server") {
+      return run_ranks(options, body, status);
+    }
+    return options.backend == "local" ? run_threads_with_servers(options, body, status)
+                                      : run_process_with_servers(options, body, status);
   } catch (const comm::CommError& error) {
-    return complain(error.what(), error.kind(), true, status);
+    return complain(error.what(), error.kind(), true, options, status);
   } catch (const Error& error) {
-    return complain(error.what(), error.kind(), false, status);
+    return complain(error.what(), error.kind(), false, options, status);
   } catch (const std::bad_alloc&) {
     return complain("out of memory; use a smaller model or batch, or more --accumulate", ErrorKind::failure, false,
-                    status);
+                    options, status);
   } catch (const std::exception& error) {
-    return complain(error.what(), ErrorKind::failure, false, status);
+    return complain(error.what(), ErrorKind::failure, false, options, status);
   } catch (...) {
-    return complain("an exception of an unknown type", ErrorKind::failure, false, status);
+    return complain("an exception of an unknown type", ErrorKind::failure, false, options, status);
   }
 }
 

@@ -17,6 +17,7 @@
 #include "trireme/cluster/worker_status.h"
 #include "trireme/comm/communicator.h"
 #include "trireme/core/data/loader.h"
+#include "trireme/strategies/parameter_server/wire/endpoint.h"
 #include "trireme/strategies/strategy.h"
 #include "trireme/training/job_plan.h"
 #include "trireme/training/option_parser.h"
@@ -37,15 +38,24 @@ class Session {
   Session(comm::World world, const ProgramOptions& options, cluster::WorkerStatus status,
           std::optional<cluster::PlanRequest> request = {})
       : world_(std::move(world)), options_(options), status_(std::move(status)), request_(request) {}
+  // A process's place among workers and parameter servers. A server has a world of its own, alone.
+  struct ServerPlace {
+    std::shared_ptr<strategies::parameter_server::Endpoint> endpoint;
+    int workers = 1;
+    int servers = 0;
+  };
+  Session(comm::World world, const ProgramOptions& options, cluster::WorkerStatus status, ServerPlace place)
+      : world_(std::move(world)), options_(options), status_(std::move(status)), place_(std::move(place)) {}
 
   const comm::World& world() const { return world_; }
   const ProgramOptions& options() const { return options_; }
   std::int64_t lanes() const { return options_.lanes_or(world_.default_lanes()); }
 
   // Call once model and optimizer are made, before anything large is: raises Error on all ranks if the step cannot fit
-  // into the memory of their machines. True if the program was started by `trireme plan`, which has its plan now: leave
-  // with kExitDone. Collective.
-  bool plan(nn::Module& model, const optim::Optimizer& optimizer, const StepFormula& step = {}) const;
+  // into the memory of their machines. True if this process is not to train: it was started by `trireme plan`, which
+  // has its plan now, or it is a parameter server, which has served until every worker was done. Leave with kExitDone
+  // then. Collective.
+  bool plan(nn::Module& model, optim::Optimizer& optimizer, const StepFormula& step = {}) const;
   // The strategy that --strategy names, with the options that belong to it. prepare() is the caller's, or the
   // Trainer's.
   std::unique_ptr<strategies::Strategy> make_strategy() const;
@@ -59,22 +69,27 @@ class Session {
   void print(std::string_view text) const;
 
  private:
+  bool is_server() const;
+  void serve(const nn::Module& model, optim::Optimizer& optimizer) const;
+
   comm::World world_;
   const ProgramOptions& options_;
   cluster::WorkerStatus status_;
   std::optional<cluster::PlanRequest> request_;
+  ServerPlace place_;
 };
 
 // Parses, starts the ranks that the options and the environment name (processes that a launcher started, or threads
 // with
 // --backend local), and runs `body` on each. Returns the exit code: rank 0's body's, or after an error 1 or 2 (usage).
 // SIGUSR2 makes a running program tell on stderr what its ranks do (status_signal.h).
+// With --strategy parameter_server some of these are servers: they run `body` as far as Session::plan(), which serves.
 // An error is one line on stderr: "error: [rank 1 on HOST:] message"; a usage error, which all ranks meet, only on rank
 // 0. Never raises, never aborts.
 int run_program(int argc, const char* const* argv, OptionParser& parser, ProgramOptions& options,
                 const std::function<int(Session&)>& body) noexcept;
 
-// The line without its newline, for errors of every kind. `rank` < 0: none to name.
-std::string error_line(std::string_view message, int rank, std::string_view host);
+// The line without its newline, for errors of every kind. `who`: "rank 1", "server 0"; empty: nobody to name.
+std::string error_line(std::string_view message, std::string_view who, std::string_view host);
 
 }  // namespace trireme::training

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -34,6 +35,15 @@ struct ProgramOptions {
   bool cpu_offload = false;
   std::string param_dtype = {};  // empty: see compute_dtype()
   std::string reduce_dtype = "f32";
+
+  // Of strategy parameter_server.
+  std::int64_t servers = 0;
+  std::string consistency = "sync";
+  std::int64_t staleness = 3;        // of ssp
+  std::string tls_certificate = {};  // PEM files: TlsFiles of wire.h
+  std::string tls_key = {};
+  std::string tls_authority = {};
+  std::string partitioner = {};  // empty: see ParameterServerOptions; else parse_partitioner()
 
   // What is trained on, and for how long.
   std::vector<std::string> data = {};
@@ -74,6 +84,10 @@ void check_options(const ProgramOptions& options);
 
 // "true", "false" or a number of ranks. Raises a usage Error for anything else.
 std::variant<bool, int> parse_reshard_after_forward(const std::string& text);
+
+// "fixed:4", "min_size:65536", "max_size:1048576": the rule and its number of pieces or bytes. Nothing for an empty
+// text. Raises a usage Error for anything else.
+std::optional<std::pair<std::string, std::int64_t>> parse_partitioner(const std::string& text);
 
 // Raises a usage Error unless the batch can be cut for this world: lanes >= ranks, global batch a multiple of
 // lanes * accumulate.

@@ -1,6 +1,7 @@
 // Session of program.h: from option values to the objects of a run.
 #include <cstdio>
 
+#include "trireme/core/base/log.h"
 #include "trireme/core/nn/units.h"
 #include "trireme/strategies/memory_check.h"
 #include "trireme/training/program.h"
@@ -20,7 +21,11 @@ PlannedWorld planned_world(const cluster::PlanRequest& request, const ProgramOpt
 
 }  // namespace
 
-bool Session::plan(nn::Module& model, const optim::Optimizer& optimizer, const StepFormula& step) const {
+bool Session::plan(nn::Module& model, optim::Optimizer& optimizer, const StepFormula& step) const {
+  if (is_server()) {
+    serve(model, optimizer);
+    return true;
+  }
   nn::checkpoint_activations(model, options_.activation_checkpointing);
   if (!request_) {
     ProgramOptions options = options_;
@@ -40,13 +45,36 @@ bool Session::plan(nn::Module& model, const optim::Optimizer& optimizer, const S
   return true;
 }
 
+bool Session::is_server() const {
+  return place_.endpoint != nullptr && place_.endpoint->self().role == strategies::parameter_server::Role::server;
+}
+
+void Session::serve(const nn::Module& model, optim::Optimizer& optimizer) const {
+  using namespace strategies::parameter_server;
+  const strategies::ParameterServerOptions how = parameter_server_options(options_, place_.servers);
+  const Plan plan = plan_for(model, optimizer, place_.workers, how);
+  const int index = place_.endpoint->self().index;
+  log::info("server {} of {} serves {} workers: {} of {} pieces of {} variables", index, place_.servers, place_.workers,
+            plan.pieces_on(index).size(), plan.pieces.size(), plan.variables.size());
+  strategies::parameter_server::serve(*place_.endpoint, plan, optimizer, {.timeout = how.timeout});
+  log::info("server {}: all workers have left", index);
+}
+
 std::unique_ptr<strategies::Strategy> Session::make_strategy() const {
+  require_usage(!is_server(),
+                "this program cannot serve: it does not call session.plan(model, optimizer) before it trains; "
+                "training/program.h says how");
   require_usage(!request_,
                 "this program cannot be planned: it does not call session.plan(model, optimizer) before it trains; "
                 "training/program.h says how");
   std::unique_ptr<strategies::Strategy> strategy;
   if (options_.strategy == "fully_sharded") {
     strategy = std::make_unique<strategies::FullySharded>(world_, fully_sharded_options(options_));
+  } else if (options_.strategy == "parameter_server") {
+    require_usage(place_.endpoint != nullptr,
+                  "this program does not start parameter servers; training/program.h says how");
+    strategy = std::make_unique<strategies::ParameterServer>(world_, *place_.endpoint,
+                                                             parameter_server_options(options_, place_.servers));
   } else {
     strategy = std::make_unique<strategies::Mirrored>(world_, mirrored_options(options_));
   }
@@ -100,7 +128,7 @@ int Session::exit_code(const FitResult& result) const {
 }
 
 void Session::print(std::string_view text) const {
-  if (world_.rank() == 0) {
+  if (world_.rank() == 0 && !is_server()) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fputc('\n', stdout);
     std::fflush(stdout);

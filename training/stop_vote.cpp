@@ -18,14 +18,15 @@ std::string_view name_of(StopReason reason) {
   return "unknown";
 }
 
-StopVote::StopVote(comm::Communicator& communicator) : communicator_(communicator) {
-  if (communicator_.size() > 1) {
+StopVote::StopVote(comm::Communicator& communicator, bool together)
+    : communicator_(communicator), together_(together && communicator.size() > 1) {
+  if (together_) {
     ballot_ = communicator_.allocate({1}, DType::i32);
   }
 }
 
 StopReason StopVote::vote(StopReason wish) {
-  if (communicator_.size() == 1) {
+  if (!together_) {
     return wish;
   }
   const StopReason agreed = collect();

@@ -20,7 +20,8 @@ std::string_view name_of(StopReason reason);
 
 class StopVote {
  public:
-  explicit StopVote(comm::Communicator& communicator);
+  // `together`: all ranks finish a step together. Where they do not, each decides for itself, and waits for nobody.
+  explicit StopVote(comm::Communicator& communicator, bool together = true);
 
   // Collective, once after each step. Hands in this rank's wish and returns what all ranks agreed on after the step
   // before: the reduction of a wish runs beside the next step and costs no waiting. A lone rank decides at once.
@@ -32,6 +33,7 @@ class StopVote {
   StopReason collect();
 
   comm::Communicator& communicator_;
+  bool together_;
   Array ballot_;
   comm::Work work_;
   bool open_ = false;

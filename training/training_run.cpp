@@ -39,12 +39,15 @@ TrainingRun::TrainingRun(Trainer& trainer, data::Loader& loader)
       steps_done_(begin_.step),
       steps_total_(steps_planned(options_, loader)),
       reporter_(reporter_options(options_, strategy_.communicator(), steps_done_, steps_total_)),
-      vote_(strategy_.communicator()),
+      vote_(strategy_.communicator(), strategy_.is_lockstep()),
       early_stopping_(options_.early_stopping.value_or(EarlyStoppingOptions{.patience = 0}), begin_.best_seen),
       start_(std::chrono::steady_clock::now()),
       saved_at_(steps_done_),
       epoch_loss_(begin_.epoch_loss),
-      epoch_weight_(begin_.epoch_weight) {}
+      epoch_weight_(begin_.epoch_weight) {
+  require_usage(strategy_.is_lockstep() || !options_.early_stopping,
+                "early stopping needs all workers in the same step; use --consistency sync, or leave --patience out");
+}
 
 FitResult TrainingRun::run() {
   reporter_.start();
@@ -225,11 +228,11 @@ FitResult TrainingRun::finish() {
 }
 
 void TrainingRun::write_done(FitResult& result) {
-  comm::Communicator& ranks = strategy_.communicator();
+  const std::string carrier = strategy_.carrier();
   stall_told_ = {};
   result.items_per_second = reporter_.done({.steps = steps_done_,
                                             .params_hash = result.params_hash,
-                                            .backend = ranks.backend(),
+                                            .backend = carrier,
                                             .comm_bytes = strategy_.bytes_moved(),
                                             .save = save_metrics(),
                                             .test = result.test});

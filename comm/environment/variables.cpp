@@ -45,6 +45,14 @@ int Variables::number_or(std::string_view name, int least, int most, int otherwi
   return has(name) ? number(name, least, most) : otherwise;
 }
 
+Variables Variables::with(std::initializer_list<Map::value_type> values) const {
+  Map changed = values_;
+  for (const auto& [name, value] : values) {
+    changed.insert_or_assign(name, value);
+  }
+  return Variables(std::move(changed));
+}
+
 bool Variables::has_any(std::initializer_list<std::string_view> names) const {
   return std::any_of(names.begin(), names.end(), [&](std::string_view name) { return has(name); });
 }

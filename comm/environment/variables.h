@@ -25,6 +25,9 @@ class Variables {
   int number(std::string_view name, int least, int most) const;
   int number_or(std::string_view name, int least, int most, int otherwise) const;
 
+  // A copy in which these have these values.
+  Variables with(std::initializer_list<Map::value_type> values) const;
+
   bool has_any(std::initializer_list<std::string_view> names) const;
   // "A, C": those that are not set. Empty: all are.
   std::string missing(std::initializer_list<std::string_view> names) const;

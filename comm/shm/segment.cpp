@@ -22,15 +22,15 @@ constexpr std::size_t kGrowth = 256 << 10;
 std::size_t round_up(std::size_t value, std::size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 // No rank can fill more than the machine's memory.
-std::size_t reserve_for(int ranks) {
+std::size_t reserve_for(int ranks, std::size_t most) {
   const auto memory = static_cast<std::size_t>(physical_memory());
-  return round_up(std::min(memory, kMostAddresses / static_cast<std::size_t>(ranks)), kAliasing);
+  return round_up(std::min({memory, kMostAddresses / static_cast<std::size_t>(ranks), most}), kAliasing);
 }
 
 }  // namespace
 
-AddressRange::AddressRange(int ranks)
-    : reserve_(reserve_for(ranks)), total_(static_cast<std::size_t>(ranks) * (reserve_ + kStagger)) {
+AddressRange::AddressRange(int ranks, std::size_t most)
+    : reserve_(reserve_for(ranks, most)), total_(static_cast<std::size_t>(ranks) * (reserve_ + kStagger)) {
   void* base = mmap(nullptr, total_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   require(base != MAP_FAILED, "shared memory: cannot reserve {} bytes of addresses{}; raise or remove ulimit -v",
           total_, errno_text(errno));

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -19,7 +20,8 @@ namespace trireme::comm::shm {
 // lines from the nearest cache and run at a quarter of the speed.
 class AddressRange {
  public:
-  explicit AddressRange(int ranks);
+  // `most`: bytes that no rank will exceed, where less than the machine's memory will do.
+  explicit AddressRange(int ranks, std::size_t most = SIZE_MAX);
   ~AddressRange();
   AddressRange(const AddressRange&) = delete;
   AddressRange& operator=(const AddressRange&) = delete;

@@ -13,6 +13,7 @@
 #include "trireme/comm/store/wire.h"
 #include "trireme/core/base/error.h"
 #include "trireme/core/base/log.h"
+#include "trireme/core/base/secret.h"
 
 namespace trireme::comm {
 namespace {
@@ -33,15 +34,6 @@ struct Client {
   std::string out;
   std::optional<std::string> waits_for;  // a key
 };
-
-// Takes the same time for every token of the right length.
-bool equal_secrets(std::string_view a, std::string_view b) {
-  unsigned difference = a.size() == b.size() ? 0 : 1;
-  for (std::size_t i = 0; i < a.size() && i < b.size(); ++i) {
-    difference |= static_cast<unsigned char>(a[i] ^ b[i]);
-  }
-  return difference == 0;
-}
 
 }  // namespace
 

@@ -5,9 +5,12 @@
 #include <string_view>
 
 #include "trireme/core/array/array.h"
+#include "trireme/core/array/sparse_rows.h"
 #include "trireme/core/base/error.h"
 
 namespace trireme {
+
+class Node;
 
 class StepOwner {
  public:
@@ -24,6 +27,14 @@ class StepOwner {
   virtual void sum_over_batch(const Array& values, std::string_view name) {
     (void)values;
     fail_usage("{}: this strategy cannot add statistics over ranks; turn synchronized batch normalization off", name);
+  }
+
+  // The present values of rows of a table that has none in this process: those that `indices` (i64 [n], within the
+  // table) name, ascending, each once. `table`: the parameter's leaf. Raises Error where this strategy keeps all
+  // values.
+  virtual SparseRows rows_of(const Node* table, const Array& indices) {
+    (void)table;
+    fail("a look-up of {} rows in a table that has no values; call prepare() first", indices.count());
   }
 
  protected:

@@ -5,6 +5,7 @@
 
 #include "trireme/core/array/bf16_rows.h"
 #include "trireme/core/base/parallel.h"
+#include "trireme/core/ops/table_rows.h"
 
 namespace trireme::ops {
 namespace {
@@ -66,13 +67,14 @@ Tensor embedding(const Tensor& table, const Array& indices) {
   require(table.dims() == 2, "embedding: table {} given, two dims expected", table.array());
   require(is_floating(table.dtype()), "embedding: table {} given, a floating dtype expected", table.array());
   const Array dense = indices.contiguous();
-  const Array rows = table.array().contiguous();
+  const TableRows found = table_rows(table, dense);
+  const Array& rows = found.rows;
   Shape shape = indices.shape();
   shape.push_back(table.size(1));
   const DType dtype = gradient_dtype(table.dtype());
   Array out = Array::empty(shape, dtype);
   if (dense.count() > 0) {
-    dispatch_indices(dense, "embedding", "indices", [&](const auto* index) {
+    dispatch_indices(found.indices, "embedding", "indices", [&](const auto* index) {
       check_range(index, dense.count(), rows.size(0));
       rows.dtype() == DType::bf16 ? gather_widened(rows, index, dense.count(), out)
                                   : gather(rows, index, dense.count(), out);

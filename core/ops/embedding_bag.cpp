@@ -4,6 +4,7 @@
 
 #include "trireme/core/array/convert.h"
 #include "trireme/core/base/parallel.h"
+#include "trireme/core/ops/table_rows.h"
 
 namespace trireme::ops {
 namespace {
@@ -108,17 +109,19 @@ Array contributions(const Bags& bags, const Array& gradient) {
 }  // namespace
 
 Tensor embedding_bag(const Tensor& table, const Array& indices, const Array& offsets, BagMode mode) {
-  const Array rows = table.array().contiguous();
-  const Bags bags = check(rows, indices, offsets, mode);
+  const Bags bags = check(table.array(), indices, offsets, mode);
+  const TableRows found = table_rows(table, bags.indices);
+  const Array& rows = found.rows;
+  const Bags here{found.indices, bags.offsets, mode};
   const std::int64_t width = rows.size(1);
   Array result = Array::empty({bags.count(), width}, gradient_dtype(rows.dtype()));
   dispatch_real(result.dtype(), "embedding_bag", [&](auto tag) {
     using T = decltype(tag);
-    rows.dtype() == DType::bf16 ? forward(bags, rows.data<BFloat16>(), width, result.data<T>())
-                                : forward(bags, rows.data<T>(), width, result.data<T>());
+    rows.dtype() == DType::bf16 ? forward(here, rows.data<BFloat16>(), width, result.data<T>())
+                                : forward(here, rows.data<T>(), width, result.data<T>());
   });
   return record("embedding_bag", std::move(result), {&table},
-                [bags, shape = rows.shape()](const Array& gradient, Gradients& gradients) {
+                [bags, shape = table.shape()](const Array& gradient, Gradients& gradients) {
                   if (gradients.wants_rows(0)) {
                     gradients.add_rows(0, sum_duplicates(bags.indices, contributions(bags, gradient)));
                     return;

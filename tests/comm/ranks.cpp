@@ -2,19 +2,14 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <sched.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <sstream>
 
-#include "tests/support/temp_dir.h"
+#include "tests/support/processes.h"
 #include "trireme/comm/environment.h"
 #include "trireme/comm/gloo/gloo.h"
 #include "trireme/comm/hierarchical/hierarchical.h"
@@ -24,80 +19,6 @@
 
 namespace trireme::test {
 namespace {
-
-constexpr auto kPatience = std::chrono::seconds(60);
-
-struct Child {
-  pid_t pid = -1;
-  int pipe = -1;  // what the rank has to say; ends when it ends
-  std::string said;
-};
-
-void say(int pipe, const std::string& text) {
-  if (write(pipe, text.data(), text.size()) < 0) {
-    std::perror("write");
-  }
-}
-
-// Runs in the child, and never returns to the test.
-[[noreturn]] void run_child(const Connect& connect, int rank, int size, const std::string& directory, int pipe,
-                            const RankBody& body, const RankOptions& options) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  try {
-    if (const auto communicator = connect(rank, size, directory, options.timeout)) {
-      body(*communicator);
-    }
-  } catch (const std::exception& error) {
-    say(pipe, error.what());
-  }
-  if (testing::Test::HasFailure()) {
-    say(pipe, " (failed expectations: see above)");
-  }
-  std::fflush(nullptr);
-  _exit(0);
-}
-
-Child fork_rank(const Connect& connect, int rank, int size, const std::string& directory, const RankBody& body,
-                const RankOptions& options) {
-  int ends[2];
-  if (pipe(ends) != 0) {
-    throw std::runtime_error("pipe failed");
-  }
-  const pid_t pid = fork();
-  if (pid == 0) {
-    close(ends[0]);
-    run_child(connect, rank, size, directory, ends[1], body, options);
-  }
-  close(ends[1]);
-  return {pid, ends[0], {}};
-}
-
-// Reads until the rank ends or the deadline passes; true in the first case.
-bool listen_to(Child& child, std::chrono::steady_clock::time_point deadline) {
-  while (true) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    pollfd waiting{child.pipe, POLLIN, 0};
-    if (left.count() <= 0 || poll(&waiting, 1, static_cast<int>(left.count())) == 0) {
-      return false;
-    }
-    char chunk[1024];
-    const ssize_t got = read(child.pipe, chunk, sizeof chunk);
-    if (got <= 0) {
-      return true;
-    }
-    child.said.append(chunk, static_cast<std::size_t>(got));
-  }
-}
-
-void judge(int rank, const Child& child, int status, bool ended, const RankOptions& options) {
-  EXPECT_TRUE(ended) << "rank " << rank << " did not end within a minute and was killed";
-  EXPECT_EQ(child.said, "") << "on rank " << rank;
-  if (rank == options.killed_rank || rank == options.stopped_rank) {
-    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "rank " << rank << " should have been killed";
-  } else if (ended) {
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "rank " << rank << " ended with status " << status;
-  }
-}
 
 // The body on threads whose world is made into something else first.
 template <class Join>
@@ -191,32 +112,12 @@ std::shared_ptr<comm::Communicator> join_hosts(const std::vector<std::vector<int
 }
 
 void run_processes_over(const Connect& connect, int size, const RankBody& body, const RankOptions& options) {
-  const TempDir directory;
-  std::fflush(nullptr);  // else each child would print it again
-  std::vector<Child> children;
-  for (int rank = 0; rank < size; ++rank) {
-    children.push_back(fork_rank(connect, rank, size, directory / "store", body, options));
-  }
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  const auto end = [&](int rank) {
-    Child& child = children[static_cast<std::size_t>(rank)];
-    const bool ended = rank != options.stopped_rank && listen_to(child, deadline);
-    if (!ended) {
-      kill(child.pid, SIGKILL);
+  const auto run_rank = [&](int rank, const std::string& directory) {
+    if (const auto communicator = connect(rank, size, directory + "/store", options.timeout)) {
+      body(*communicator);
     }
-    int status = 0;
-    waitpid(child.pid, &status, 0);
-    close(child.pipe);
-    judge(rank, child, status, ended || rank == options.stopped_rank, options);
   };
-  for (int rank = 0; rank < size; ++rank) {
-    if (rank != options.stopped_rank) {
-      end(rank);
-    }
-  }
-  if (options.stopped_rank >= 0) {
-    end(options.stopped_rank);
-  }
+  run_forked(size, run_rank, {.killed = options.killed_rank, .stopped = options.stopped_rank}, "rank");
 }
 
 void run_threads(int size, const RankBody& body, const RankOptions& options) {

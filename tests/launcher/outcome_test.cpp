@@ -14,7 +14,7 @@ using ::testing::Not;
 
 RankOutcome exited(int rank, int code, int order = 1, int steps_begun = 0) {
   RankOutcome outcome;
-  outcome.rank = rank;
+  outcome.process = outcome.index = rank;
   outcome.pid = 100 + rank;
   outcome.end.exit_code = code;
   outcome.order = order;
@@ -44,7 +44,7 @@ RankOutcome stopped_by_us(int rank, int signal = SIGTERM, int order = 2) {
 int guilty(std::vector<RankOutcome> ranks) {
   const AttemptOutcome outcome{std::move(ranks), 0};
   const RankOutcome* found = culprit(outcome);
-  return found == nullptr ? -1 : found->rank;
+  return found == nullptr ? -1 : found->index;
 }
 
 Verdict verdict(std::vector<RankOutcome> ranks, int restarts = 0, int max_restarts = 3, int stop_signal = 0) {
@@ -154,6 +154,27 @@ TEST(FailureReport, NamesFrozenRanksAndStops) {
 TEST(FailureReport, TellsWhoOnlyMissedAPeer) {
   EXPECT_THAT(failure_report({{missing_a_peer(0, 2), killed(1, SIGKILL)}, 0}, Verdict::failed, {"h", 0, 0}),
               HasSubstr("others: rank 0: exit code 1 because it missed a peer"));
+}
+
+TEST(FailureReport, ServersAreNamedAsServers) {
+  RankOutcome dead = killed(2, SIGKILL);
+  dead.server = true;
+  dead.index = 0;
+  RankOutcome other = stopped_by_us(3);
+  other.server = true;
+  other.index = 1;
+  const std::string report =
+      failure_report({{stopped_by_us(0), stopped_by_us(1), dead, other}, 0}, Verdict::failed, {"node-a", 0, 0});
+  EXPECT_THAT(report, HasSubstr("trireme run: server 0 failed: killed by SIGKILL (signal 9)"));
+  EXPECT_THAT(report, HasSubstr("server 0: process 102 on node-a"));
+  EXPECT_THAT(report, HasSubstr("others: rank 0, 1, server 1: stopped by the launcher"));
+}
+
+TEST(Verdict, AServersErrorBeforeAnyRanksFirstStepIsHopeless) {
+  RankOutcome server = exited(1, 1);
+  server.server = true;
+  EXPECT_EQ(verdict({exited(0, 0, 1, 1), server}), Verdict::never_restart);
+  EXPECT_EQ(verdict({exited(0, 0, 1, 2), server}), Verdict::restart);
 }
 
 TEST(FailureReport, ListsOfRanksStayShort) {

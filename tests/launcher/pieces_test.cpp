@@ -151,6 +151,25 @@ TEST(WorkerEnvironment, HasTorchrunsNames) {
   EXPECT_THAT(environment, Not(Contains(StartsWith("TRIREME_INJECT="))));
 }
 
+TEST(WorkerEnvironment, AServerHasARoleAndIsNoRank) {
+  const RunOptions options = parse_run_options({"--nproc-per-node", "2", "--servers", "3", "train"});
+  const auto server = worker_environment({"RANK=77", "WORLD_SIZE=99"}, options, {1, 4321, "abc"}, 3, 9, "");
+  for (const char* entry : {"ROLE_NAME=server", "ROLE_RANK=1", "ROLE_WORLD_SIZE=3", "TRIREME_SERVERS=3",
+                            "TRIREME_WORKERS=2", "MASTER_PORT=4321", "TRIREME_JOB_TOKEN=abc"}) {
+    EXPECT_THAT(server, Contains(entry));
+  }
+  for (const char* name : {"RANK=", "WORLD_SIZE=", "LOCAL_RANK=", "LOCAL_WORLD_SIZE="}) {
+    EXPECT_THAT(server, Not(Contains(StartsWith(name))));
+  }
+  const auto rank = worker_environment({}, options, {1, 4321, "abc"}, 1, 9, "");
+  for (const char* entry : {"RANK=1", "WORLD_SIZE=2", "LOCAL_WORLD_SIZE=2", "ROLE_NAME=default", "ROLE_WORLD_SIZE=2",
+                            "TRIREME_SERVERS=3", "TRIREME_MAX_WORLD_SIZE=2"}) {
+    EXPECT_THAT(rank, Contains(entry));
+  }
+  const auto plain = worker_environment({"TRIREME_SERVERS=1"}, two_ranks(), {}, 0, 9, "");
+  EXPECT_THAT(plain, Not(Contains(StartsWith("TRIREME_SERVERS="))));
+}
+
 TEST(WorkerEnvironment, KeepsTheUsersThreadCount) {
   EXPECT_THAT(worker_environment({"OMP_NUM_THREADS=4"}, two_ranks(), {}, 0, 9, ""), Contains("OMP_NUM_THREADS=4"));
 }

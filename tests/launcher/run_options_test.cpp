@@ -62,6 +62,17 @@ TEST(RunOptions, AutoTakesAllCores) {
   EXPECT_GE(parse_run_options({"--nproc-per-node", "cpu", "train"}).ranks, 1);
 }
 
+TEST(RunOptions, ServersComeAfterTheRanks) {
+  const RunOptions options = parse_run_options({"--servers", "2", "--nproc-per-node", "3", "train"});
+  EXPECT_EQ(options.ranks, 3);
+  EXPECT_EQ(options.servers, 2);
+  EXPECT_EQ(process_count(options), 5);
+  EXPECT_FALSE(is_server(options, 2));
+  EXPECT_TRUE(is_server(options, 3));
+  EXPECT_THAT(refusal({"--servers", "-1", "train"}), HasSubstr("--servers"));
+  EXPECT_TRUE(plan_stream(parse_run_options({"--servers", "1", "train"}), 1, kStdout).prefixed);
+}
+
 TEST(RunOptions, HelpIsATextWithExamples) {
   EXPECT_THAT(parse_run_options({"--help"}).help, HasSubstr("trireme run --nproc-per-node auto -- train_gpt"));
 }
@@ -73,7 +84,6 @@ TEST(RunOptions, WhatIsNotBuiltIsRefusedByName) {
   EXPECT_THAT(refusal({"--rdzv-backend", "etcd", "train"}), HasSubstr("etcd: not built yet"));
   EXPECT_THAT(refusal({"--rdzv-backend", "file", "train"}), HasSubstr("file: not built yet"));
   EXPECT_THAT(refusal({"--rdzv-backend", "zoo", "train"}), HasSubstr("no such backend"));
-  EXPECT_THAT(refusal({"--servers", "1", "train"}), HasSubstr("not built yet"));
   EXPECT_THAT(refusal({"--devices", "0,1", "train"}), HasSubstr("not built yet"));
   EXPECT_THAT(refusal({"--nproc-per-node", "gpu", "train"}), HasSubstr("no CUDA"));
   EXPECT_THAT(refusal({"--inject", "cut:rank=0,step=1", "train"}), HasSubstr("cut is not built yet"));

@@ -138,6 +138,17 @@ TEST(Run, SurvivorThatIgnoresSigtermIsKilled) {
   EXPECT_LT(result.seconds.count(), 10);
 }
 
+TEST(Run, ADeadServerIsNamedAsOne) {
+  const auto result = run_shell({"--nproc-per-node", "2", "--servers", "2", "--max-restarts", "0"},
+                                "if [ $ROLE_NAME$ROLE_RANK = server1 ]; then echo $ROLE_WORLD_SIZE servers, "
+                                "$TRIREME_WORKERS workers, RANK=$RANK; kill -9 $$; fi; sleep 60");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.out, HasSubstr("[server 1] 2 servers, 2 workers, RANK=\n"));
+  EXPECT_THAT(result.err, HasSubstr("trireme run: server 1 failed: killed by SIGKILL (signal 9)"));
+  EXPECT_THAT(result.err, HasSubstr("others: rank 0, 1, server 0: stopped by the launcher"));
+  EXPECT_LT(result.seconds.count(), 10);
+}
+
 TEST(Run, LastLinesOfAMarkedRankAreRepeated) {
   const auto result = run_shell({"--nproc-per-node", "2", "--max-restarts", "0"},
                                 "if [ $RANK = 1 ]; then echo the reason >&2; exit 9; fi; sleep 60");

@@ -1,15 +1,12 @@
 // One of three ranks of a training run is lost: the others end by themselves, in time, and say who it was. Nobody
 // watches over these ranks: each is started alone, as a scheduler would that keeps its hands off.
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <memory>
 
+#include "tests/programs/free_port.h"
 #include "tests/programs/samples.h"
 #include "tests/support/temp_dir.h"
 #include "trireme/comm/gloo/gloo.h"
@@ -24,18 +21,6 @@ using testing::HasSubstr;
 
 constexpr int kRanks = 3;
 constexpr int kLost = 1;
-
-int free_port() {
-  const int listener = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  EXPECT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), length), 0);
-  EXPECT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length), 0);
-  close(listener);
-  return ntohs(address.sin_port);
-}
 
 class LostRank : public testing::TestWithParam<const char*> {
  protected:

@@ -67,7 +67,9 @@ TEST_F(WrongInput, WordsOfTheCommandLine) {
 
 TEST_F(WrongInput, WhatThisVersionOrMachineDoesNotHave) {
   expect_error(gpt({"--device", "cuda"}), 2, "use --device cpu");
-  expect_error(gpt({"--strategy", "parameter_server"}), 2, "not built in this version");
+  expect_error(gpt({"--strategy", "parameter_server"}), 2, "no servers were started; use `trireme run --servers S");
+  expect_error(gpt({"--strategy", "parameter_server", "--servers", "2"}), 2, "this process is alone");
+  expect_error(gpt({"--servers", "2"}), 2, "--servers given with --strategy mirrored");
   expect_error(gpt({"--backend", "nccl"}), 2, "not built in this version");
   expect_error(gpt({"--tensorboard", "runs"}), 2, "not built in this version");
   expect_error(gpt({"--cpu-offload"}), 2, "belongs to --strategy fully_sharded");

@@ -17,6 +17,8 @@ COMMON = {
     "--metrics": (), "--progress": ("auto", "bar", "log", "off"), "--timeout": (), "--ranks": (), "--accumulate": (),
     "--on-save-error": ("stop", "continue"), "--interface": (), "--zero-stage": ("1", "2", "3"),
     "--reshard-after-forward": ("true", "false", "N"), "--shard-group": (), "--cpu-offload": (),
+    "--servers": (), "--consistency": ("sync", "ssp", "async"), "--staleness": (), "--partitioner": (),
+    "--tls-certificate": (), "--tls-key": (), "--tls-authority": (),
     "--param-dtype": ("f32", "bf16"), "--reduce-dtype": ("f32", "bf16"),
 }
 PROGRAMS = {

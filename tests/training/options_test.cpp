@@ -177,7 +177,8 @@ TEST(Options, ABadValueIsNamedWithWhatWasExpected) {
 }
 
 TEST(Options, WhatThisVersionDoesNotHaveIsAnErrorAndNeverSilence) {
-  EXPECT_THAT(complaint({"--strategy", "parameter_server"}), testing::HasSubstr("not built in this version"));
+  EXPECT_THAT(complaint({"--strategy", "parameter_server"}),
+              testing::HasSubstr("no servers were started; use `trireme run"));
   EXPECT_THAT(complaint({"--backend", "nccl"}), testing::HasSubstr("not built in this version; use --backend auto"));
   EXPECT_THAT(complaint({"--device", "cuda"}), testing::HasSubstr("use --device cpu"));
   for (const LaterOption& later : later_options()) {

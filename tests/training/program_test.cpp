@@ -85,8 +85,8 @@ TEST(Program, ABatchThatDoesNotDivideIsAUsageError) {
 }
 
 TEST(Program, ErrorsOfLaunchedRanksNameRankAndHost) {
-  EXPECT_EQ(error_line("no disk", 2, "node-b"), "error: rank 2 on node-b: no disk");
-  EXPECT_EQ(error_line("no disk", -1, "node-b"), "error: no disk");
+  EXPECT_EQ(error_line("no disk", "rank 2", "node-b"), "error: rank 2 on node-b: no disk");
+  EXPECT_EQ(error_line("no disk", "", "node-b"), "error: no disk");
 }
 
 TEST(Program, TextIsPrintedOnceWhateverTheRanks) {

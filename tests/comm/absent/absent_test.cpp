@@ -1,11 +1,14 @@
-// Builds without Gloo and Open MPI: what their connect functions say then. This program has the stand-ins of both in
-// place of the library's backends (tests/CMakeLists.txt).
+// Builds without Gloo, Open MPI and gRPC: what their connect functions say then. This program has the stand-ins of all
+// three in place of the library's backends (tests/CMakeLists.txt).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/temp_dir.h"
 #include "trireme/comm/gloo/gloo.h"
 #include "trireme/comm/mpi/mpi.h"
+#include "trireme/comm/store/file_store.h"
 #include "trireme/core/base/error.h"
+#include "trireme/strategies/parameter_server/wire/wire.h"
 
 namespace trireme::test {
 namespace {
@@ -30,6 +33,24 @@ TEST(AbsentBackends, SayWhichPackageBringsThem) {
   const std::string mpi = usage_error_of([] { comm::connect_mpi(); });
   EXPECT_THAT(mpi, testing::HasSubstr("libopenmpi-dev"));
   EXPECT_THAT(mpi, testing::HasSubstr("-DTRIREME_WITH_MPI=ON"));
+}
+
+TEST(AbsentBackends, WithoutGrpcSharedMemoryStillConnectsWorkersAndServers) {
+  using namespace strategies::parameter_server;
+  EXPECT_FALSE(has_grpc());
+  const TempDir folder;
+  WireOptions options{.self = {Role::server, 0}, .workers = 1, .servers = 1};
+  options.store = std::make_shared<comm::FileStore>(folder / "store");
+  const auto in_a_minute = [] { return std::chrono::steady_clock::now() + std::chrono::minutes(1); };
+  const auto server = open_wire(options);
+  options.self = {Role::worker, 0};
+  const auto worker = open_wire(options);
+  EXPECT_TRUE(worker->send({Role::server, 0}, {"hello", {}}, in_a_minute()));
+  EXPECT_EQ(server->receive(in_a_minute()).parcel.header, "hello");
+  options.carrier = "grpc";
+  const std::string grpc = usage_error_of([&] { open_wire(options); });
+  EXPECT_THAT(grpc, testing::HasSubstr("libgrpc++-dev"));
+  EXPECT_THAT(grpc, testing::HasSubstr("-DTRIREME_WITH_GRPC=ON"));
 }
 
 }  // namespace
