@@ -278,11 +278,13 @@ TEST(Writer, ASaveThatFailedLateIsOlderThanTheNextAndGoesWithTheOthers) {
   one.keep = 1;
   Writer writer(files, clock, one);
   bool published = false;
-  for (std::int64_t call = 0; !published; ++call) {  // until the call that fails is the sync after the last rename
+  // Until the call that fails is the sync after the last rename. Where direct writing is refused, the other way serves.
+  for (std::int64_t call = 0; !published; ++call) {
     files.fail_call(call, EIO);
-    EXPECT_NE(error_of([&] { writer.save(position(2 + call), make_state(2 + call)); }), "no error");
+    ASSERT_LT(call, 1000);
+    const std::string error = error_of([&] { writer.save(position(2 + call), make_state(2 + call)); });
     files.fail_call(-1, 0);
-    published = files.status("/c/" + committed_name(2 + call)).has_value();
+    published = error != "no error" && files.status("/c/" + committed_name(2 + call)).has_value();
   }
   writer.save(position(1000), make_state(1000));
   expect_newest(files, "/c", 1000);
