@@ -63,7 +63,10 @@ void WorkerGradients::open_leaf(const LeafPlace& place) {
   }
 }
 
-void WorkerGradients::close_leaf() {
+void WorkerGradients::begin_pass(bool last) {
+  if (!last) {
+    return;
+  }
   in_leaf_ = true;
   arrived_.assign(parameters_.size(), false);
 }

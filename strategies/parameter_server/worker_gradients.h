@@ -27,7 +27,7 @@ class WorkerGradients final : public GradientReduction {
   void begin_step(std::int64_t step) { step_ = step; }
 
   void open_leaf(const LeafPlace& place) override;
-  void close_leaf() override;
+  void begin_pass(bool last) override;
   void end_leaf(std::vector<bool>& used) override;
   void reduce_without_parts(const StepPlan& plan) override;
   // sync: everything is on its way. ssp, async: adds this worker's parts up.

@@ -25,7 +25,8 @@ SyncSteps::SyncSteps(const Plan& plan, int server, Shard& shard)
       server_(server),
       shard_(shard),
       left_(static_cast<std::size_t>(plan.workers), false),
-      interruption_(static_cast<std::size_t>(plan.workers)) {
+      interruption_(static_cast<std::size_t>(plan.workers)),
+      told_(static_cast<std::size_t>(plan.workers)) {
   for (const int piece : shard.pieces()) {
     sums_[piece] = {};
   }
@@ -37,6 +38,7 @@ SyncSteps::SyncSteps(const Plan& plan, int server, Shard& shard)
 std::int64_t SyncSteps::join(int worker) {
   left_[static_cast<std::size_t>(worker)] = false;
   interruption_[static_cast<std::size_t>(worker)].clear();
+  told_[static_cast<std::size_t>(worker)].clear();
   return step_;
 }
 
@@ -53,16 +55,22 @@ void SyncSteps::leave(int worker, const std::string& why, Replies& replies) {
     }
   }
   for (const Request& request : std::exchange(waiting_, {})) {
-    replies.refuse(request.worker, request.message.sequence,
-                   std::exchange(interruption_[static_cast<std::size_t>(request.worker)], {}));
+    interrupt(request, replies);
   }
+}
+
+// Once, but the answer may be lost: whoever asks the same again is told again, and has not been served.
+void SyncSteps::interrupt(const Request& request, Replies& replies) {
+  const auto worker = static_cast<std::size_t>(request.worker);
+  const std::string why = std::exchange(interruption_[worker], {});
+  told_[worker][request.message.sequence] = why;
+  replies.refuse(request.worker, request.message.sequence, why);
 }
 
 void SyncSteps::request(const Request& request, Replies& replies) {
   const Message& message = request.message;
-  const std::string why = std::exchange(interruption_[static_cast<std::size_t>(request.worker)], {});
-  if (!why.empty()) {
-    replies.refuse(request.worker, message.sequence, why);
+  if (!interruption_[static_cast<std::size_t>(request.worker)].empty()) {
+    interrupt(request, replies);
     return;
   }
   if (message.kind == Kind::pull) {
@@ -83,7 +91,11 @@ void SyncSteps::request(const Request& request, Replies& replies) {
 }
 
 void SyncSteps::repeat(const Request& request, Replies& replies) {
-  if (request.message.kind == Kind::push) {
+  const auto& told = told_[static_cast<std::size_t>(request.worker)];
+  const auto refusal = told.find(request.message.sequence);
+  if (refusal != told.end()) {
+    replies.refuse(request.worker, request.message.sequence, refusal->second);
+  } else if (request.message.kind == Kind::push) {
     replies.send(request.worker, {.kind = Kind::ack, .sequence = request.message.sequence}, {});
   } else if (request.message.kind == Kind::pull || request.message.step >= step_ - 1) {
     this->request(request, replies);

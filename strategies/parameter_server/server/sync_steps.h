@@ -7,7 +7,9 @@
 // again because a worker died in it, gets the same one. Parts that are here need not come again, whoever had the lanes.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "trireme/strategies/parameter_server/server/engine.h"
@@ -35,6 +37,7 @@ class SyncSteps final : public Engine {
     std::vector<Entry> updated;
   };
 
+  void interrupt(const Request& request, Replies& replies);
   void push(const Request& request, Replies& replies);
   void ask(const Request& request, Replies& replies);
   void check_scalars(const PushedPart& part);
@@ -57,10 +60,11 @@ class SyncSteps final : public Engine {
   std::optional<LaneParts> tree_;
   std::map<int, PartSum> sums_;  // of this server's pieces, and of the scalars on server 0
   Results now_;
-  Results before_;                         // of step_ - 1
-  std::vector<Request> waiting_;           // without arrays; at most one of each worker and kind
-  std::vector<bool> left_;                 // [worker]
-  std::vector<std::string> interruption_;  // [worker]: what it has not heard of yet
+  Results before_;                                          // of step_ - 1
+  std::vector<Request> waiting_;                            // without arrays; at most one of each worker and kind
+  std::vector<bool> left_;                                  // [worker]
+  std::vector<std::string> interruption_;                   // [worker]: what it has not heard of yet
+  std::vector<std::map<std::uint64_t, std::string>> told_;  // [worker][sequence]: answers that may have been lost
 };
 
 }  // namespace trireme::strategies::parameter_server

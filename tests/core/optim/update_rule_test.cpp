@@ -130,7 +130,15 @@ TEST(UpdateRule, RowwiseAdagradKeepsOneSumARow) {
             0.1 * gradient.data<float>()[row * kDim + i] / (std::sqrt(sums[static_cast<std::size_t>(row)]) + 1e-8);
       }
     }
-    optimizer.update({gradient});
+    std::vector<std::int64_t> touched;
+    std::vector<float> values;
+    for (std::int64_t row = step % 2; row < kRows; row += 2) {
+      touched.push_back(row);
+      const float* const first = gradient.data<float>() + row * kDim;
+      values.insert(values.end(), first, first + kDim);
+    }
+    const auto count = static_cast<std::int64_t>(touched.size());
+    optimizer.update({SparseRows{Array::from(touched, {count}), Array::from(values, {count, kDim})}});
   }
   for (std::size_t i = 0; i < x.size(); ++i) {
     EXPECT_NEAR(value.to_vector<float>()[i], x[i], 2e-6);

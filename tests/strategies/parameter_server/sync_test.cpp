@@ -258,14 +258,15 @@ TEST(SyncSteps, HaveTheBitsOfOneProcessUnderLossDuplicationReorderingAndPartitio
 }
 
 TEST(SyncSteps, ADeathIsToldByNameAndTheStepIsDoneAgainByTheLivingWithTheSameBits) {
-  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
     SyncJob job(seed, 2, 3, {.cut = 0});
     job.run(2);
     job.kill(1);
     job.run(kSteps);
     EXPECT_THAT(job.complaint(0), HasSubstr("worker 1 was lost: killed by SIGKILL")) << "seed " << seed;
+    EXPECT_THAT(job.complaint(2), HasSubstr("worker 1 was lost: killed by SIGKILL")) << "seed " << seed;
     // Every server tells; a worker that listens to one of them may hear of the same death again.
-    for (int round = 0; round < 4 && (job.step(0) < kSteps || job.step(2) < kSteps); ++round) {
+    for (int round = 0; round < 12 && (job.step(0) < kSteps || job.step(2) < kSteps); ++round) {
       job.give_lanes(0, 0, 2);
       job.give_lanes(2, 1, 2);
       job.run(kSteps);
