@@ -95,7 +95,10 @@ bool collect(const SaveContext& context, const std::string& staging, std::vector
       continue;
     }
     const std::string path = join_path(staging, record_name(rank));
-    ShardRecord record = decode_record(read_file(context.files, path, kMessageBytesMax), path);
+    const std::vector<std::byte> bytes = read_file(context.files, path, kMessageBytesMax);
+    require(!bytes.empty(), "checkpoint in {}: rank {} could not save its part, nor say why here; its own message does",
+            context.directory, rank);
+    ShardRecord record = decode_record(bytes, path);
     require(record.error.empty(), "checkpoint in {}: rank {} could not save its part: {}", context.directory, rank,
             record.error);
     require(record.file.name == shard_name(rank), "{}: it names the file '{}', '{}' expected; the file is damaged",
@@ -187,7 +190,13 @@ void store_shard(const SaveContext& context, std::int64_t step, Snapshot& snapsh
 void store_failure(const SaveContext& context, std::int64_t step, const std::string& reason) noexcept {
   try {
     write_record(context, step, {{}, reason});
-  } catch (...) {  // the disk that failed may refuse this too; the committer's deadline remains
+  } catch (...) {  // the disk that failed refuses this too, but a full one has room for a name
+    const std::string path = join_path(staging_path(context, step), record_name(context.rank));
+    try {
+      context.files.open(path + ".tmp", OpenMode::create);
+      context.files.rename(path + ".tmp", path);
+    } catch (...) {  // the committer's deadline remains
+    }
   }
 }
 
