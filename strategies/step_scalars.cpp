@@ -66,7 +66,8 @@ void StepScalars::take_nothing() {
 }
 
 void StepScalars::reduce(const StepPlan& plan) {
-  communicator_.all_reduce_parts(parts(plan), plan.layout, levels_[0], {.name = "loss and step scalars"}).wait();
+  const std::vector<comm::Part>& own = parts(plan);  // makes the first level where this rank has no leaf
+  communicator_.all_reduce_parts(own, plan.layout, levels_[0], {.name = "loss and step scalars"}).wait();
   take_total(levels_[0]);
 }
 

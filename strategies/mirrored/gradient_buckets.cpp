@@ -128,8 +128,12 @@ void GradientBuckets::on_ready(std::size_t parameter) {
 }
 
 void GradientBuckets::bucket_full(std::size_t bucket) {
-  merge_newest(std::views::all(buffers_) | std::views::transform([&](const auto& level) { return level[bucket]; }),
-               height_, merges_);
+  struct Levels {
+    const std::vector<std::vector<Array>>& buffers;
+    std::size_t bucket;
+    const Array& operator[](std::size_t level) const { return buffers[level][bucket]; }
+  };
+  merge_newest(Levels{buffers_, bucket}, height_, merges_);
   flights_[bucket].full = true;
   if (reduce_) {
     start_reductions();
