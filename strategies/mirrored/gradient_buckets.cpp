@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
-#include <ranges>
 
 #include "trireme/core/optim/rows.h"
 #include "trireme/strategies/merge_newest.h"
@@ -128,12 +127,7 @@ void GradientBuckets::on_ready(std::size_t parameter) {
 }
 
 void GradientBuckets::bucket_full(std::size_t bucket) {
-  struct Levels {
-    const std::vector<std::vector<Array>>& buffers;
-    std::size_t bucket;
-    const Array& operator[](std::size_t level) const { return buffers[level][bucket]; }
-  };
-  merge_newest(Levels{buffers_, bucket}, height_, merges_);
+  merge_newest(LevelsOfItem{buffers_, bucket}, height_, merges_);
   flights_[bucket].full = true;
   if (reduce_) {
     start_reductions();

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ranges>
 
 #include "trireme/core/array/accumulate.h"
 #include "trireme/strategies/merge_newest.h"
@@ -81,7 +80,7 @@ void WorkerGradients::on_ready(std::size_t variable) {
 }
 
 void WorkerGradients::complete(std::size_t variable) {
-  merge_newest(views_ | std::views::transform([&](const auto& level) { return level[variable]; }), height_, merges_);
+  merge_newest(LevelsOfItem{views_, variable}, height_, merges_);
   if (last_ && is_sync()) {
     add_to_batches(variable);
   }
