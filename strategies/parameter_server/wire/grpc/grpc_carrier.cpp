@@ -1,6 +1,5 @@
 #include "trireme/strategies/parameter_server/wire/grpc/grpc_carrier.h"
 
-#include <grpc/grpc.h>
 #include <grpc/support/log.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -45,12 +44,9 @@ std::string read_pem(const std::string& path) {
 // gRPC writes to stderr otherwise.
 void log_quietly(gpr_log_func_args* line) { log::debug("gRPC: {}", line->message); }
 
-// gRPC stays set up until the process ends: taking all of it down and up again with each endpoint can wait 10 s for the
-// last of its connections.
-void set_up_grpc() {
+void set_up_logging() {
   static std::once_flag once;
   std::call_once(once, [] {
-    grpc_init();
     if (std::getenv("GRPC_VERBOSITY") == nullptr) {
       gpr_set_log_function(log_quietly);
     }
@@ -129,7 +125,7 @@ class Service final : public grpc::CallbackGenericService {
 class GrpcCarrier final : public Carrier {
  public:
   explicit GrpcCarrier(const WireOptions& options) : interface_(options.interface), tls_(options.tls) {
-    set_up_grpc();
+    set_up_logging();
     if (tls_.given()) {
       certificate_ = read_pem(tls_.certificate);
       key_ = read_pem(tls_.key);
