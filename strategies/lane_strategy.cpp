@@ -218,13 +218,13 @@ optim::Gradient LaneStrategy::gradient_of_slot(std::size_t trained) const {
                       (slot.first + slot.value.count()) / row);
 }
 
-std::vector<Array> LaneStrategy::touched_rows() const {
-  std::vector<Array> touched(parameters_.size());
+std::span<const Array> LaneStrategy::touched_rows() {
+  touched_.resize(parameters_.size());
   const std::size_t dense = trained_.size() - sparse_gradients_->tables();
   for (std::size_t t = dense; t < trained_.size(); ++t) {
-    touched[trained_[t].index] = sparse_gradients_->reduced(t - dense).rows;
+    touched_[trained_[t].index] = sparse_gradients_->reduced(t - dense).rows;
   }
-  return touched;
+  return touched_;
 }
 
 // Each rank squares its share of the rows; the exact sum makes the result independent of the shares.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -74,8 +75,9 @@ class LaneStrategy : public Strategy {
   nn::Module& model() { return *model_; }
   optim::Optimizer& optimizer() { return *optimizer_; }
   bool prepared() const { return gradients_ != nullptr; }
-  // [parameter]: of sparse tables the numbers of the rows that the last step touched on any rank; else undefined.
-  std::vector<Array> touched_rows() const;
+  // [parameter]: of sparse tables the numbers of the rows that the last step touched on any rank; else undefined. Valid
+  // until the next call.
+  std::span<const Array> touched_rows();
   std::vector<nn::NamedParameter>& parameters() { return parameters_; }
   const std::vector<nn::NamedBuffer>& model_buffers() const { return model_buffers_; }
   // For state(): the model's buffers, which every rank holds whole.
@@ -113,6 +115,7 @@ class LaneStrategy : public Strategy {
   bool accumulated_ = false;   // gradients of no_sync() passes wait in the leaf's buffers
   StepScalars::Leaf leaf_;
   std::vector<bool> used_;
+  std::vector<Array> touched_;
   double max_norm_ = 0;
   std::int64_t steps_done_ = 0;
   StepReport report_;

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "trireme/comm/communicator.h"
@@ -25,7 +26,7 @@ class ParameterHome {
   virtual void adopt() = 0;
   // Rows have changed on every rank: what forward reads is renewed. Collective. Nothing given: those of all parameters;
   // else a step has changed trained ones, of sparse tables the rows touched[parameter] (ascending; undefined: none).
-  using Touched = std::optional<std::vector<Array>>;
+  using Touched = std::optional<std::span<const Array>>;
   virtual void publish(Touched touched) = 0;
   // The whole value of a parameter, f32, between steps; until the next is asked for, or the next step. Collective.
   virtual Array whole(std::size_t i) = 0;
