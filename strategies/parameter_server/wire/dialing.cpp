@@ -14,6 +14,7 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kFirstPause(1);
 constexpr milliseconds kLongestPause(50);
+constexpr milliseconds kAgainFromStore(200);
 
 }  // namespace
 
@@ -93,9 +94,17 @@ WireEndpoint::Failure WireEndpoint::greet(const SessionRef& session, const Addre
   return session->failure;
 }
 
+bool WireEndpoint::knows(Node server) {
+  const Lock lock(mutex_);
+  return known_.contains(server);
+}
+
 std::optional<Address> WireEndpoint::look_up(Node to, std::string& why) {
   try {
-    const auto text = options_.store->try_get(fmt::format("ps/{}/server/{}", options_.generation, to.index));
+    const std::string key = fmt::format("ps/{}/server/{}", options_.generation, to.index);
+    // The process that keeps the store may be gone by now: a server that was there once is not worth waiting for it.
+    const auto text =
+        knows(to) ? std::optional(options_.store->get(key, kAgainFromStore)) : options_.store->try_get(key);
     const auto address = text ? decode_address(*text) : std::nullopt;
     if (address) {
       const Lock lock(mutex_);

@@ -51,6 +51,7 @@ class WireEndpoint final : public Endpoint {
   SessionRef connected(Node to, TimePoint deadline, Lock& lock);
   Failure call(Node to, TimePoint deadline);
   Failure greet(const SessionRef& session, const Address& address, Carrier& carrier, TimePoint deadline);
+  bool knows(Node server);
   std::optional<Address> look_up(Node to, std::string& why);
   Carrier& carrier_to(Node to, const Address& address);
 
