@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "trireme/core/array/scale.h"
 #include "trireme/core/optim/clip.h"
 
 namespace trireme::strategies {
@@ -17,6 +18,16 @@ std::vector<std::int64_t> widths_of(const std::vector<TrainedParameter>& tables)
 }
 
 }  // namespace
+
+void add_slots(std::vector<std::vector<SparseRows>>& slots, std::span<const Addition> plan) {
+  for (const Addition& addition : plan) {
+    std::vector<SparseRows>& target = slots[static_cast<std::size_t>(addition.target)];
+    std::vector<SparseRows>& source = slots[static_cast<std::size_t>(addition.source)];
+    for (std::size_t table = 0; table < target.size(); ++table) {
+      target[table] = add_rows(target[table], std::exchange(source[table], {}));
+    }
+  }
+}
 
 SparseGradients::SparseGradients(comm::Communicator& ranks, std::vector<TrainedParameter> tables)
     : ranks_(ranks), tables_(std::move(tables)), exchange_(ranks, widths_of(tables_)), reduced_(tables_.size()) {}
@@ -60,23 +71,14 @@ void SparseGradients::reduce(const StepPlan& plan) {
     return;
   }
   std::vector<std::vector<SparseRows>> slots = exchange_.gather(*plan.layout, own);
-  for (const Addition& addition : plan.layout->plan) {
-    std::vector<SparseRows>& target = slots[static_cast<std::size_t>(addition.target)];
-    std::vector<SparseRows>& source = slots[static_cast<std::size_t>(addition.source)];
-    for (std::size_t t = 0; t < tables_.size(); ++t) {
-      target[t] = add_rows(target[t], std::exchange(source[t], {}));
-    }
-  }
+  add_slots(slots, plan.layout->plan);
   reduced_ = std::move(slots[static_cast<std::size_t>(plan.layout->result_slot())]);
 }
 
 void SparseGradients::scale(double factor) {
-  const auto multiplier = static_cast<float>(factor);
   for (const SparseRows& table : reduced_) {
     if (table.count() > 0) {
-      for (float& element : table.values.span<float>()) {
-        element *= multiplier;
-      }
+      trireme::scale(table.values, factor);
     }
   }
 }

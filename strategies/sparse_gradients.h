@@ -5,14 +5,19 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "trireme/core/base/exact_sum.h"
+#include "trireme/core/base/lane_tree.h"
 #include "trireme/strategies/gradient_reduction.h"
 #include "trireme/strategies/row_exchange.h"
 
 namespace trireme::strategies {
+
+// The additions of `plan` on slots[slot][table]; the slots that are added to others have no rows afterwards.
+void add_slots(std::vector<std::vector<SparseRows>>& slots, std::span<const Addition> plan);
 
 // Used by the rank's one training thread. Always in canonical order.
 class SparseGradients {

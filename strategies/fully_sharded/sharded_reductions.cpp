@@ -1,5 +1,6 @@
 // ShardedGradients: from complete units to the rows of their owners.
 #include "trireme/core/array/accumulate.h"
+#include "trireme/core/array/scale.h"
 #include "trireme/strategies/fully_sharded/bf16_in_place.h"
 #include "trireme/strategies/fully_sharded/sharded_gradients.h"
 
@@ -134,11 +135,8 @@ void ShardedGradients::finish() {
 }
 
 void ShardedGradients::scale(double factor) {
-  const auto multiplier = static_cast<float>(factor);
   for (const Array& rows : rows_) {
-    for (float& element : rows.span<float>()) {
-      element *= multiplier;
-    }
+    trireme::scale(rows, factor);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "trireme/core/array/scale.h"
 #include "trireme/core/optim/rows.h"
 #include "trireme/strategies/merge_newest.h"
 
@@ -208,11 +209,8 @@ Array GradientBuckets::rows_for_norm(std::size_t i) const {
 }
 
 void GradientBuckets::scale(double factor) {
-  const auto multiplier = static_cast<float>(factor);
   for (const Array& buffer : buffers_[0]) {
-    for (float& element : buffer.span<float>()) {
-      element *= multiplier;
-    }
+    trireme::scale(buffer, factor);
   }
 }
 

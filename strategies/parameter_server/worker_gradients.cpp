@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "trireme/core/array/accumulate.h"
+#include "trireme/core/array/scale.h"
 #include "trireme/strategies/merge_newest.h"
 
 namespace trireme::strategies::parameter_server {
@@ -160,9 +161,7 @@ void WorkerGradients::scale(double factor) {
   factor_ = factor;
   if (!is_sync()) {
     for (const Array& view : views_[0]) {
-      for (float& element : view.span<float>()) {
-        element *= static_cast<float>(factor);
-      }
+      trireme::scale(view, factor);
     }
   }
 }

@@ -72,13 +72,7 @@ void ParameterServer::reduce_tables(SparseGradients& tables, const StepPlan& pla
   if (parts.empty()) {
     parts.emplace_back(tables.tables());
   }
-  for (const Addition& addition : reduction_plan(plan.lanes.parts, plan.split.leaves())) {
-    std::vector<SparseRows>& target = parts[static_cast<std::size_t>(addition.target)];
-    const std::vector<SparseRows>& source = parts[static_cast<std::size_t>(addition.source)];
-    for (std::size_t table = 0; table < target.size(); ++table) {
-      target[table] = add_rows(target[table], source[table]);
-    }
-  }
+  add_slots(parts, reduction_plan(plan.lanes.parts, plan.split.leaves()));
   tables.set_reduced(std::move(parts[0]));
 }
 

@@ -4,19 +4,13 @@
 #include <bit>
 #include <utility>
 
+#include "trireme/core/array/scale.h"
 #include "trireme/core/base/error.h"
 
 namespace trireme::strategies::parameter_server {
 namespace {
 
 bool same_bits(double a, double b) { return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b); }
-
-void scale_in_place(const Array& values, double factor) {
-  const auto multiplier = static_cast<float>(factor);
-  for (float& element : values.span<float>()) {
-    element *= multiplier;
-  }
-}
 
 }  // namespace
 
@@ -217,7 +211,7 @@ void SyncSteps::square() {
   for (const int piece : shard_.pieces()) {
     const optim::Gradient& gradient = sums_.at(piece).sum();
     if (*now_.scale != 1) {
-      scale_in_place(gradient.rows.defined() ? gradient.rows.values : gradient.dense, *now_.scale);
+      scale(gradient.rows.defined() ? gradient.rows.values : gradient.dense, *now_.scale);
     }
     shard_.add_squares(sum, piece, gradient);
   }
