@@ -1,8 +1,6 @@
 // `trireme ckpt merge` and `trireme ckpt convert`.
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "trireme/checkpoint/reader.h"
 #include "trireme/checkpoint/source.h"
 #include "trireme/checkpoint/tensor_copy.h"
@@ -11,6 +9,7 @@
 #include "trireme/launcher/byte_progress.h"
 #include "trireme/launcher/ckpt_commands.h"
 #include "trireme/launcher/ckpt_survey.h"
+#include "trireme/launcher/json_output-inl.h"
 
 namespace trireme::launcher {
 namespace {
@@ -74,7 +73,7 @@ void print(const std::vector<std::string>& paths, std::size_t tensors, std::uint
            const CkptOutput& output) {
   if (output.json) {
     const nlohmann::json json = {{"from", source.path()}, {"paths", paths}, {"tensors", tensors}, {"bytes", bytes}};
-    fmt::print("{}\n", json.dump(2));
+    print_json(json);
     return;
   }
   fmt::print("{} tensors, {}, from {}\n", tensors, size_text(bytes), source.path());

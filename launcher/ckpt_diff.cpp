@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "trireme/checkpoint/compare.h"
 #include "trireme/checkpoint/source.h"
@@ -12,6 +11,7 @@
 #include "trireme/launcher/byte_progress.h"
 #include "trireme/launcher/ckpt_commands.h"
 #include "trireme/launcher/ckpt_survey.h"
+#include "trireme/launcher/json_output-inl.h"
 
 namespace trireme::launcher {
 namespace {
@@ -122,7 +122,7 @@ int diff(FileSystem& files, const DiffOptions& options, const CkptOutput& output
                        {"tensors_a", names_a.size()},
                        {"tensors_b", names_b.size()},
                        {"differences", list}};
-    fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+    print_json(json);
     return found.empty() ? 0 : 1;
   }
   for (const TensorDifference& difference : found) {

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
 
 #include "trireme/core/base/error.h"
 #include "trireme/launcher/ckpt_commands.h"
 #include "trireme/launcher/ckpt_survey.h"
+#include "trireme/launcher/json_output-inl.h"
 
 namespace trireme::launcher {
 namespace {
@@ -64,13 +64,12 @@ Json row_json(const Row& row) {
   return json;
 }
 
-void print_json(const std::vector<Row>& rows, const Survey& found) {
+void print_list(const std::vector<Row>& rows, const Survey& found) {
   Json list = Json::array();
   for (const Row& row : rows) {
     list.push_back(row_json(row));
   }
-  const Json json = {{"checkpoints", list}, {"unusable", found.unusable}};
-  fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+  print_json({{"checkpoints", list}, {"unusable", found.unusable}});
 }
 
 void print_table(const std::vector<Row>& rows) {
@@ -97,7 +96,7 @@ int list_checkpoints(FileSystem& files, const std::string& directory, bool every
   const Survey found = look(files, directory);
   const std::vector<Row> rows = examine(files, found, everything, output.progress);
   if (output.json) {
-    print_json(rows, found);
+    print_list(rows, found);
     return 0;
   }
   if (rows.empty() && found.unusable.empty()) {
@@ -121,7 +120,7 @@ int verify_checkpoints(FileSystem& files, const std::string& directory, const Ck
   const bool bad = !found.unusable.empty() ||
                    std::any_of(rows.begin(), rows.end(), [](const Row& row) { return row.reason.has_value(); });
   if (output.json) {
-    print_json(rows, found);
+    print_list(rows, found);
     return bad ? 1 : 0;
   }
   for (const Row& row : rows) {

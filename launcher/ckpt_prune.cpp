@@ -2,13 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "trireme/checkpoint/layout.h"
 #include "trireme/checkpoint/retention.h"
 #include "trireme/core/base/error.h"
 #include "trireme/launcher/ckpt_commands.h"
 #include "trireme/launcher/ckpt_survey.h"
+#include "trireme/launcher/json_output-inl.h"
 
 namespace trireme::launcher {
 namespace {
@@ -71,7 +71,7 @@ int prune_checkpoints(FileSystem& files, const PruneOptions& options, const Ckpt
                                  {"deleted", names(verdict.old)},
                                  {"damaged", names(verdict.damaged)},
                                  {"dry_run", options.dry_run}};
-    fmt::print("{}\n", json.dump(2));
+    print_json(json);
   }
   return 0;
 }

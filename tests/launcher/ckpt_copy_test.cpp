@@ -51,6 +51,13 @@ TEST_F(CkptCopy, DiffNamesWhatDiffersAndExitsAsDiffDoes) {
   EXPECT_EQ(json_of(newest)["differences"][1]["different"], 16);
 }
 
+TEST_F(CkptCopy, PathsThatAreNoUtf8DoNotSpoilTheJson) {
+  const auto result = run({"convert", "--json", path(1), out("\xff.safetensors")});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(json_of(result)["paths"][0].get<std::string>(), HasSubstr("\xef\xbf\xbd.safetensors"));
+  EXPECT_TRUE(std::filesystem::exists(out("\xff.safetensors")));
+}
+
 TEST_F(CkptCopy, DiffInTroubleExits2) {
   damage(2);
   for (const auto& words : std::vector<std::vector<std::string>>{{"diff", path(1), path(2)},
