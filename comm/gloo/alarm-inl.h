@@ -34,6 +34,7 @@ class Alarm {
     const bool receives_;
     const Link::Deadline begin_;
     const Link::Deadline deadline_;
+    std::string gone_;  // at the beginning
   };
 
   explicit Alarm(Mesh& mesh);

@@ -26,6 +26,7 @@ Alarm::Waiting::Waiting(Alarm& alarm, gloo::transport::UnboundBuffer& buffer, in
       begin_(std::chrono::steady_clock::now()),
       deadline_(std::max(deadline, begin_ + kBegun)) {
   const std::lock_guard lock(alarm_.mutex_);
+  gone_ = alarm_.tripwires_[static_cast<std::size_t>(peer)].gone;
   alarm_.waits_.push_back(this);
   if (alarm_.end_of(*this) < alarm_.wake_) {
     alarm_.changed_.notify_one();
@@ -39,8 +40,7 @@ Alarm::Waiting::~Waiting() {
 
 // Nothing completes after the connection is known to be gone, so a wait that began then is the last.
 bool Alarm::Waiting::wait() const {
-  while (true) {
-    const std::string gone = alarm_.gone(peer_);
+  for (std::string gone = gone_;; gone = alarm_.gone(peer_)) {
     const Link::Deadline begin = std::chrono::steady_clock::now();
     if (receives_ ? buffer_.waitRecv(nullptr, kForever) : buffer_.waitSend(nullptr, kForever)) {
       return true;
