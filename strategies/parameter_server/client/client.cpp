@@ -15,6 +15,10 @@ using Time = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kPatience{100};
 constexpr std::chrono::milliseconds kMostPatience{5000};
 
+comm::CommError error_of(int server, std::string_view operation, const std::string& text, const std::string& cause) {
+  return {text, comm::CommError::Details{std::string(operation), 0, fmt::format("server {}", server), {}, cause}};
+}
+
 }  // namespace
 
 Client::Client(Endpoint& endpoint, const Plan& plan, const Options& options)
@@ -101,10 +105,9 @@ void Client::require_living_servers() const {
   for (int server = 0; server < servers_; ++server) {
     const std::optional<TimePoint> since = lost_since_[static_cast<std::size_t>(server)];
     if (since && Time::now() - *since >= options_.lease) {
-      const std::string name = fmt::format("server {}", server);
       const std::string& why = requests_.trouble(server);
-      throw comm::CommError(fmt::format("parameter server: {} was lost, with what it held: {}", name, why),
-                            comm::CommError::Details{"request", 0, name, {}, why});
+      throw error_of(server, "request",
+                     fmt::format("parameter server: server {} was lost, with what it held: {}", server, why), why);
     }
   }
 }
@@ -124,8 +127,7 @@ std::optional<Client::Answer> Client::handle(Endpoint::Event event, Outbox& out)
     if (!greeted_) {
       throw;
     }
-    throw comm::CommError(
-        error.what(), comm::CommError::Details{"request", 0, fmt::format("server {}", from.index), {}, error.what()});
+    throw error_of(from.index, "request", error.what(), error.what());
   }
 }
 
@@ -157,8 +159,7 @@ void Client::wait_until(int server, std::string_view what, const Done& done) {
       const std::string text =
           fmt::format("parameter server: server {} has not answered {} within {} ms{}{}; is it running?", server, what,
                       options_.timeout.count(), trouble.empty() ? "" : ": ", trouble);
-      throw comm::CommError(
-          text, comm::CommError::Details{std::string(what), 0, fmt::format("server {}", server), {}, trouble});
+      throw error_of(server, what, text, trouble);
     }
     take_in(std::min(until, next_death().value_or(until)));
   }

@@ -68,8 +68,17 @@ TEST(WireMessages, RandomBytesAreRefusedOrHarmless) {
       bytes[random() % bytes.size()] = static_cast<char>(random());
     }
     bytes.resize(random() % (bytes.size() + 1));
-    error_of([&] { wire::decode_head(bytes); });
-    wire::decode_hello(bytes);
+    error_of([&] {
+      const auto head = wire::decode_head(bytes);
+      EXPECT_LE(head.header.size(), strategies::parameter_server::kMaxHeaderBytes);
+      EXPECT_LE(head.arrays.size(), wire::kMaxArrays);
+      for (const auto& array : head.arrays) {
+        EXPECT_LE(array.shape.dims(), kMaxDims);
+      }
+    });
+    if (const auto hello = wire::decode_hello(bytes)) {
+      EXPECT_GE(hello->node.index, 0);
+    }
     wire::decode_answer(bytes);
     wire::decode_address(bytes);
   }
